@@ -1,0 +1,53 @@
+"""Every setting, checked where it is made: one frozen Struct per layer."""
+
+from __future__ import annotations
+
+import msgspec
+
+CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+SPLIT_MODES = ("none", "layer", "row", "tensor")
+FLASH_ATTENTION = ("auto", "on", "off")
+ALL_LAYERS = -1
+
+
+class EngineConfig(msgspec.Struct, frozen=True):
+    """What the engine process needs to load a model; None leaves the choice to the engine."""
+
+    model_path: str
+    context_size: int | None = None
+    """Tokens that one sequence may hold."""
+    num_slots: int | None = None
+    """Sequences that are computed at the same time."""
+    num_threads: int | None = None
+    num_gpu_layers: int | None = None
+    """None: all if there is a GPU; -1: all; 0: none."""
+    require_gpu: bool = False
+    """The operator asked for a GPU by name: warn if there is none."""
+    batch_size: int | None = None
+    """Tokens in one step at most."""
+    ubatch_size: int | None = None
+    flash_attention: str = "auto"
+    cache_type_k: str = "f16"
+    cache_type_v: str = "f16"
+    main_gpu: int = 0
+    split_mode: str = "layer"
+    tensor_split: tuple[float, ...] = ()
+    use_mmap: bool = True
+    log_level: str = "info"
+
+
+class ServerConfig(msgspec.Struct, frozen=True):
+    """What the HTTP server needs."""
+
+    host: str = "127.0.0.1"
+    port: int = 3000
+    api_keys: tuple[str, ...] = ()
+    """Empty: everybody may ask."""
+    aliases: tuple[str, ...] = ()
+    """Further names of the model; the first one is the name that answers carry."""
+    strict: bool = False
+    """An unknown request field is a 400 instead of a warning."""
+    max_body_bytes: int = 32 * 1024 * 1024
+    heartbeat_seconds: float = 15.0
+    """A stream that has been silent for so long gets a comment line, which keeps proxies awake."""
+    log_level: str = "info"

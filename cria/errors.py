@@ -1,0 +1,93 @@
+"""Every exception that Cria raises on purpose.
+
+CriaError
++-- RequestError               the client's mistake: a 4xx that names the parameter
+|   +-- ContextLengthExceeded  prompt does not fit into the context
+|   +-- ModelNotFound          no such model here
+|   +-- AuthenticationFailed   key missing or wrong
++-- EngineError                ours: the request was fine and got no answer
+|   +-- EngineUnavailable      loading, or being started again: try later
+|   +-- EngineDied             the engine process ended while it worked on the request
++-- ClientGone                 the client closed its connection; nobody waits for an answer
++-- SetupError                 the operator's mistake: one sentence, exit code 1
+    +-- ModelFileError         no such file, not a GGUF, an architecture that llama.cpp does not know
+    +-- NativeLibraryError     libllama is missing, or not the one that these bindings describe
+
+`server/errors.py` maps the classes to statuses; nothing else does.
+"""
+
+from __future__ import annotations
+
+
+class CriaError(Exception):
+    """Base of all of them; the message is one sentence for a human."""
+
+
+class RequestError(CriaError):
+    """A request that cannot be honoured as sent.
+
+    `param` is the path of the offending field (`messages[0].content`), `code` OpenAI's machine
+    readable reason (`invalid_type`, `missing_required_parameter`, ...); both may be None.
+    """
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+
+
+class ContextLengthExceeded(RequestError):
+    """The prompt alone fills the context; clients match the words of this message."""
+
+    def __init__(self, num_prompt_tokens: int, context_size: int, *, param: str) -> None:
+        super().__init__(
+            f"This model's maximum context length is {context_size} tokens. However, your "
+            f"{param} resulted in {num_prompt_tokens} tokens. Please reduce the length of the "
+            f"{param}. (context_length_exceeded: prompt is too long)",
+            param=param,
+            code="context_length_exceeded",
+        )
+
+
+class ModelNotFound(RequestError):
+    """The request names a model that this server does not serve."""
+
+    def __init__(self, model: str) -> None:
+        shown = model if len(model) <= 200 else model[:200] + "..."
+        super().__init__(
+            f"The model `{shown}` does not exist or you do not have access to it.",
+            param="model",
+            code="model_not_found",
+        )
+
+
+class AuthenticationFailed(RequestError):
+    """The API key is missing (no code) or wrong (`invalid_api_key`)."""
+
+
+class EngineError(CriaError):
+    """The engine could not do what it was asked, through no fault of the client."""
+
+
+class EngineUnavailable(EngineError):
+    """No engine is ready: it loads its model, or starts again after a crash."""
+
+
+class EngineDied(EngineError):
+    """The engine process ended while the request was in flight."""
+
+
+class ClientGone(CriaError):
+    """The client hung up; whatever was computed for it is dropped."""
+
+
+class SetupError(CriaError):
+    """Something the operator has to change before Cria can start."""
+
+
+class ModelFileError(SetupError):
+    """The model file cannot be served."""
+
+
+class NativeLibraryError(SetupError):
+    """The shared libraries are missing or do not match these bindings."""

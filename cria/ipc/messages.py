@@ -1,0 +1,108 @@
+"""Every message between the server process and the engine process.
+
+1. Server to engine: `Submit`, `Cancel`. Engine to server: first one of `Ready` or `LoadFailed`,
+   then `StepOutput`. Token ids cross, text never does.
+2. Every `Submit` is answered by exactly one `SequenceOutput` with a `finish_reason`, also when
+   it was refused, cancelled or failed. A `Cancel` for a sequence that has ended is ignored.
+3. One message per engine step, for all sequences together; never one per token.
+4. End of file on either side is the death notice: the engine exits, the server fails every open
+   request. A frame that does not decode counts as end of file.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from cria.sampling_params import SamplingParams
+
+
+class FinishReason(str, enum.Enum):
+    """Why a sequence ended, as the engine sees it; the server alone knows of stop strings."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+    ERROR = "error"
+
+
+class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Generate after these tokens. `request_id` is the server's, and unique for the engine's life."""
+
+    request_id: int
+    token_ids: list[int]
+    sampling_params: SamplingParams
+
+
+class Cancel(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Nobody waits for this sequence any more: free it within the current step."""
+
+    request_id: int
+
+
+class Progress(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The share of the weights that is loaded, 0 to 1."""
+
+    fraction: float
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The model is loaded and has decoded a token."""
+
+    num_slots: int
+    context_size: int
+    """Tokens that one sequence may hold."""
+    num_cells: int
+    """Tokens that the KV cache holds for all sequences together."""
+    num_parameters: int
+    model_bytes: int
+    num_gpu_layers: int
+    device: str
+    """What computes, for humans: `CPU`, or the GPU's name."""
+    num_threads: int
+    warnings: list[str]
+    """What was asked for and could not be had, one sentence each."""
+
+
+class LoadFailed(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The model cannot be served; the engine exits after this."""
+
+    reason: str
+
+
+class SequenceOutput(msgspec.Struct, frozen=True, array_like=True):
+    """What one step made of one sequence."""
+
+    request_id: int
+    token_ids: tuple[int, ...]
+    """New tokens of this step, none or one; never an end-of-generation token."""
+    finish_reason: FinishReason | None = None
+    num_generated_tokens: int = 0
+    """On the last output: all tokens that were sampled, the end-of-generation token included."""
+    error: str | None = None
+
+
+class EngineStats(msgspec.Struct, frozen=True, array_like=True):
+    """The engine's counters after a step; the `*_total` ones only grow."""
+
+    num_running: int = 0
+    num_waiting: int = 0
+    num_used_cells: int = 0
+    steps_total: int = 0
+    prefill_tokens_total: int = 0
+    decode_tokens_total: int = 0
+    decode_steps_total: int = 0
+    """Steps with at least one decoding sequence: `decode_tokens_total / decode_steps_total` is the
+    mean number of sequences that shared a step."""
+
+
+class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """All that one step produced."""
+
+    outputs: list[SequenceOutput]
+    stats: EngineStats
+
+
+ToEngine = Submit | Cancel
+ToServer = Progress | Ready | LoadFailed | StepOutput
