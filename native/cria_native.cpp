@@ -1,0 +1,153 @@
+// Cria's own native code: what must not happen in Python.
+//
+// 1. No C++ exception leaves a function of this file: libllama throws through its C API in some
+//    places, and an exception that reaches ctypes ends the process.
+// 2. llama.cpp's log goes into a ring that Python empties when it has time. A Python callback
+//    instead would take the interpreter's lock inside ggml's compute threads.
+//
+// Everything here is plain C at the border; `cria/native/signatures.py` mirrors it.
+
+#include "ggml.h"
+#include "llama.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <string>
+
+#define CRIA_API extern "C" __attribute__((visibility("default")))
+
+namespace {
+
+constexpr int EXCEPTION = -1000;  // distinct from every code that llama.cpp returns
+
+thread_local std::string last_error;
+
+// Calls `body`, and turns an exception into EXCEPTION and a text for cria_last_error().
+template <typename Body> int guarded(Body body) {
+    try {
+        return body();
+    } catch (const std::exception & e) {
+        last_error = e.what();
+    } catch (...) {
+        last_error = "unknown C++ exception";
+    }
+    return EXCEPTION;
+}
+
+struct Record {
+    int level = 0;
+    std::string text;
+};
+
+// The newest records win: a full ring overwrites its oldest one.
+struct LogRing {
+    static constexpr size_t CAPACITY = 512;
+    static constexpr size_t MAX_TEXT = 4096;
+    std::mutex mutex;
+    std::array<Record, CAPACITY> records;
+    uint64_t written = 0;
+    uint64_t read = 0;
+    int min_level = GGML_LOG_LEVEL_WARN;
+    bool open = false;  // the last record was kept and may be continued
+
+    void append(ggml_log_level level, const char * text) {
+        std::lock_guard<std::mutex> lock(mutex);
+        if (level == GGML_LOG_LEVEL_CONT) {
+            if (open && written > read) {
+                std::string & last = records[(written - 1) % CAPACITY].text;
+                last.append(text, std::min(std::strlen(text), MAX_TEXT - std::min(MAX_TEXT, last.size())));
+            }
+            return;
+        }
+        open = level >= min_level;
+        if (!open) {
+            return;
+        }
+        Record & record = records[written % CAPACITY];
+        record.level = level;
+        record.text.assign(text, std::min(std::strlen(text), MAX_TEXT));
+        written++;
+        read = std::max(read, written > CAPACITY ? written - CAPACITY : 0);
+    }
+};
+
+LogRing & ring() {
+    static LogRing * instance = new LogRing;  // never destroyed: threads may log during exit
+    return *instance;
+}
+
+void on_log(ggml_log_level level, const char * text, void *) {
+    try {
+        ring().append(level, text);
+    } catch (...) {  // out of memory: losing a log line is the lesser evil
+    }
+}
+
+}  // namespace
+
+// Sends the log of llama.cpp and ggml to the ring, from `min_level` (enum ggml_log_level) up.
+CRIA_API void cria_log_start(int32_t min_level) {
+    {
+        std::lock_guard<std::mutex> lock(ring().mutex);
+        ring().min_level = min_level;
+    }
+    llama_log_set(on_log, nullptr);
+    ggml_log_set(on_log, nullptr);
+}
+
+// Copies the oldest unread record, cut to `capacity` bytes with its NUL, and returns its level;
+// -1 if there is none.
+CRIA_API int32_t cria_log_next(char * text, size_t capacity) {
+    LogRing & log = ring();
+    std::lock_guard<std::mutex> lock(log.mutex);
+    if (log.read == log.written || capacity == 0) {
+        return -1;
+    }
+    const Record & record = log.records[log.read++ % LogRing::CAPACITY];
+    const size_t length = std::min(record.text.size(), capacity - 1);
+    std::memcpy(text, record.text.data(), length);
+    text[length] = '\0';
+    return record.level;
+}
+
+// The text of the last exception that a cria_* function of this thread caught.
+CRIA_API const char * cria_last_error(void) {
+    return last_error.c_str();
+}
+
+// The libllama that this library calls; Python compares it with the one that it calls.
+CRIA_API void * cria_llama_identity(void) {
+    return reinterpret_cast<void *>(&llama_decode);
+}
+
+// llama_decode() and llama_synchronize(); the return codes are llama_decode's, or EXCEPTION.
+CRIA_API int32_t cria_decode(llama_context * ctx, const llama_batch * batch) {
+    return guarded([&] {
+        const int32_t code = llama_decode(ctx, *batch);
+        if (code == 0) {
+            llama_synchronize(ctx);
+        }
+        return code;
+    });
+}
+
+// llama_token_to_piece(), which throws for ids that are not in the vocabulary.
+CRIA_API int32_t cria_token_to_piece(const llama_vocab * vocab, llama_token token, char * piece,
+                                     int32_t capacity, int32_t lstrip, bool special) {
+    return guarded([&] { return llama_token_to_piece(vocab, token, piece, capacity, lstrip, special); });
+}
+
+// llama_tokenize(), which throws where the vocabulary's regular expressions fail.
+CRIA_API int32_t cria_tokenize(const llama_vocab * vocab, const char * text, int32_t length, llama_token * tokens,
+                               int32_t capacity, bool add_special, bool parse_special) {
+    return guarded([&] { return llama_tokenize(vocab, text, length, tokens, capacity, add_special, parse_special); });
+}
+
+// llama_sampler_sample(): chooses from row `row` of the last decode and accepts the choice.
+CRIA_API int32_t cria_sample(llama_sampler * chain, llama_context * ctx, int32_t row) {
+    return guarded([&] { return llama_sampler_sample(chain, ctx, row); });
+}
