@@ -8,6 +8,7 @@ CriaError
 +-- EngineError                ours: the request was fine and got no answer
 |   +-- EngineUnavailable      loading, or being started again: try later
 |   +-- EngineDied             the engine process ended while it worked on the request
+|   +-- NativeError            a call into llama.cpp failed
 +-- ClientGone                 the client closed its connection; nobody waits for an answer
 +-- SetupError                 the operator's mistake: one sentence, exit code 1
     +-- ModelFileError         no such file, not a GGUF, an architecture that llama.cpp does not know
@@ -75,6 +76,10 @@ class EngineUnavailable(EngineError):
 
 class EngineDied(EngineError):
     """The engine process ended while the request was in flight."""
+
+
+class NativeError(EngineError):
+    """A native function returned what its prototype calls failure."""
 
 
 class ClientGone(CriaError):

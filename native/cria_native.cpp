@@ -22,7 +22,8 @@
 
 namespace {
 
-constexpr int EXCEPTION = -1000;  // distinct from every code that llama.cpp returns
+// Distinct from llama.cpp's codes: some of its functions return "minus the size needed".
+constexpr int EXCEPTION = INT32_MIN + 1;
 
 thread_local std::string last_error;
 

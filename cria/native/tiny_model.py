@@ -190,8 +190,8 @@ def normal_pieces() -> Iterator[str]:
     for word in WORDS.split():
         spaced = f"\u2581{word}"
         yield from (spaced[: end + 1] for end in range(1, len(spaced)))
-    for consonant in "bcdfghjklmnpqrstvwxyz":
-        yield from (consonant + vowel for vowel in "aeiou")
+    for consonant in "bcdfghjklmnprstvwz":
+        yield from (consonant + vowel for vowel in "aeiouy")
 
 
 def make_scores(tokens: Sequence[tuple[str, int]]) -> list[float]:

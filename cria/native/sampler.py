@@ -1,0 +1,132 @@
+"""`SamplerChain`: llama.cpp's samplers, put together from `SamplingParams`."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+from cria.native import structs
+from cria.native.context import Context
+from cria.native.handles import NativeHandle
+from cria.native.library import Library
+from cria.native.vocab import Vocab
+from cria.sampling_params import SamplingParams
+
+BANNED = -100.0
+"""OpenAI's bias for "never": less likely than anything, but still a finite number."""
+
+
+def is_plain_greedy(params: SamplingParams) -> bool:
+    """The most likely token is the answer, and no chain is needed to find it."""
+    return params.temperature == 0 and not _changes_logits(params)
+
+
+class SamplerChain(NativeHandle):
+    """A chain (`struct llama_sampler`) of one sequence; it remembers what it chose.
+
+    Order: logit bias, penalties, top-k, top-p, min-p, temperature, choice; what does nothing is
+    left out. The repeat penalty looks back into the prompt, the other two only at what was
+    generated, as OpenAI defines them.
+    """
+
+    def __init__(
+        self, vocab: Vocab, params: SamplingParams, prompt: Sequence[int], context_size: int
+    ) -> None:
+        library = vocab._library
+        self._library = library
+        chain = library.llama_sampler_chain_init(library.llama_sampler_chain_default_params())
+        super().__init__(chain, library.llama_sampler_free)
+        for sampler in _samplers(library, vocab, params, prompt, context_size):
+            library.llama_sampler_chain_add(chain, sampler)  # the chain owns it now
+
+    def sample(self, context: Context, batch_index: int) -> int:
+        """Choose from the row of the batch's token `batch_index`, and remember the choice."""
+        return int(self._library.cria_sample(self.pointer, context.pointer, batch_index))
+
+
+def _changes_logits(params: SamplingParams) -> bool:
+    return bool(
+        params.logit_bias
+        or params.ignore_eos
+        or params.repeat_penalty != 1
+        or params.presence_penalty
+        or params.frequency_penalty
+    )
+
+
+def _samplers(
+    library: Library,
+    vocab: Vocab,
+    params: SamplingParams,
+    prompt: Sequence[int],
+    context_size: int,
+) -> list[object]:
+    chain = [
+        _logit_bias(library, vocab, params),
+        _repeat_penalty(library, vocab, params, prompt, context_size),
+        _count_penalties(library, vocab, params, context_size),
+    ]
+    if params.temperature == 0:
+        chain.append(library.llama_sampler_init_greedy())
+    else:
+        chain += _truncation(library, params)
+        chain.append(library.llama_sampler_init_temp(params.temperature))
+        seed = random.getrandbits(31) if params.seed is None else params.seed
+        chain.append(library.llama_sampler_init_dist(seed))
+    return [sampler for sampler in chain if sampler is not None]
+
+
+def _logit_bias(library: Library, vocab: Vocab, params: SamplingParams) -> object | None:
+    biases = {token: _minus_infinity_if_banned(bias) for token, bias in params.logit_bias}
+    if params.ignore_eos:
+        biases.update(dict.fromkeys(vocab.end_of_generation_ids, -math.inf))
+    if not biases:
+        return None
+    array = (structs.llama_logit_bias * len(biases))(*biases.items())
+    sampler: object = library.llama_sampler_init_logit_bias(vocab.num_tokens, len(biases), array)
+    return sampler
+
+
+def _minus_infinity_if_banned(bias: float) -> float:
+    return -math.inf if bias <= BANNED else bias
+
+
+def _repeat_penalty(
+    library: Library,
+    vocab: Vocab,
+    params: SamplingParams,
+    prompt: Sequence[int],
+    context_size: int,
+) -> object | None:
+    last_n = context_size if params.repeat_last_n < 0 else min(params.repeat_last_n, context_size)
+    if params.repeat_penalty == 1 or not last_n:
+        return None
+    sampler: object = library.llama_sampler_init_penalties(
+        vocab.num_tokens, last_n, params.repeat_penalty, 0.0, 0.0
+    )
+    for token in prompt[-last_n:]:
+        library.llama_sampler_accept(sampler, token)
+    return sampler
+
+
+def _count_penalties(
+    library: Library, vocab: Vocab, params: SamplingParams, context_size: int
+) -> object | None:
+    if not params.presence_penalty and not params.frequency_penalty:
+        return None
+    sampler: object = library.llama_sampler_init_penalties(
+        vocab.num_tokens, context_size, 1.0, params.frequency_penalty, params.presence_penalty
+    )
+    return sampler
+
+
+def _truncation(library: Library, params: SamplingParams) -> list[object]:
+    samplers = []
+    if params.top_k > 0:
+        samplers.append(library.llama_sampler_init_top_k(params.top_k))
+    if params.top_p < 1:
+        samplers.append(library.llama_sampler_init_top_p(params.top_p, 1))
+    if params.min_p > 0:
+        samplers.append(library.llama_sampler_init_min_p(params.min_p, 1))
+    return samplers

@@ -1,0 +1,76 @@
+"""A first decode with freshly built libraries, in a process that may die of it.
+
+    python -m cria.native.self_check --lib DIR --model FILE
+
+`build_native.py` runs this as a child before it installs what it built. A CPU that advertises
+instructions which its hypervisor forbids kills the process here, not on the first user's request.
+Needs the standard library only. Prints one line of JSON; exit code 0 is success, 1 a mismatch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from cria.errors import CriaError, NativeError
+from cria.native.library import Library, open_library
+from cria.native.structs import llama_batch
+
+NUM_PROMPT_TOKENS = 33
+"""More than one SIMD tile in each direction, and no multiple of one."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--lib", type=Path, required=True, help="folder with the libraries")
+    parser.add_argument("--model", required=True, help="a small GGUF file")
+    options = parser.parse_args(arguments)
+    try:
+        library = open_library(options.lib)
+        logit = first_logit(library, options.model)
+    except CriaError as error:
+        sys.stdout.write(json.dumps({"ok": False, "reason": str(error)}) + "\n")
+        return 1
+    report = {"ok": True, "version": library.llama_version().decode(), "logit": logit}
+    sys.stdout.write(json.dumps(report) + "\n")
+    return 0
+
+
+def first_logit(library: Library, path: str) -> float:
+    """Decode a prompt and then a single token; a finite number from the last row of logits."""
+    params = library.llama_model_default_params()
+    model = library.llama_model_load_from_file(os.fsencode(path), params)
+    if not model:
+        raise NativeError(f"the libraries cannot load the small test model {path}")
+    context_params = library.llama_context_default_params()
+    context_params.n_ctx = 256
+    context_params.n_threads = context_params.n_threads_batch = 2
+    context = library.llama_init_from_model(model, context_params)
+    if not context:
+        raise NativeError("the libraries cannot create a context for the small test model")
+    _decode(library, context, [1] * NUM_PROMPT_TOKENS)
+    logit = _decode(library, context, [1])
+    library.llama_free(context)
+    library.llama_model_free(model)
+    return logit
+
+
+def _decode(library: Library, context: Any, tokens: list[int]) -> float:
+    array = (ctypes.c_int32 * len(tokens))(*tokens)
+    batch = llama_batch(n_tokens=len(tokens), token=ctypes.addressof(array))
+    code = library.cria_decode(context, ctypes.byref(batch))
+    if code:
+        raise NativeError(f"decoding {len(tokens)} tokens failed with code {code}")
+    logit = float(library.llama_get_logits_ith(context, -1)[0])
+    if logit != logit or abs(logit) == float("inf"):
+        raise NativeError(f"decoding gives a logit of {logit}: the computation is wrong")
+    return logit
+
+
+if __name__ == "__main__":
+    sys.exit(main())
