@@ -33,8 +33,8 @@ class SamplerChain(NativeHandle):
     def __init__(
         self, vocab: Vocab, params: SamplingParams, prompt: Sequence[int], context_size: int
     ) -> None:
-        library = vocab._library
-        self._library = library
+        library = vocab.library
+        self.library = library
         chain = library.llama_sampler_chain_init(library.llama_sampler_chain_default_params())
         super().__init__(chain, library.llama_sampler_free)
         for sampler in _samplers(library, vocab, params, prompt, context_size):
@@ -42,7 +42,7 @@ class SamplerChain(NativeHandle):
 
     def sample(self, context: Context, batch_index: int) -> int:
         """Choose from the row of the batch's token `batch_index`, and remember the choice."""
-        return int(self._library.cria_sample(self.pointer, context.pointer, batch_index))
+        return int(self.library.cria_sample(self.pointer, context.pointer, batch_index))
 
 
 def _changes_logits(params: SamplingParams) -> bool:

@@ -25,26 +25,26 @@ class Vocab:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._library = model.library
-        self.pointer = self._library.llama_model_get_vocab(model.pointer)
-        self.num_tokens = int(self._library.llama_vocab_n_tokens(self.pointer))
+        self.library = model.library
+        self.pointer = self.library.llama_model_get_vocab(model.pointer)
+        self.num_tokens = int(self.library.llama_vocab_n_tokens(self.pointer))
 
     @property
     def bos_id(self) -> int | None:
-        return _id_or_none(self._library.llama_vocab_bos(self.pointer))
+        return _id_or_none(self.library.llama_vocab_bos(self.pointer))
 
     @property
     def eos_id(self) -> int | None:
-        return _id_or_none(self._library.llama_vocab_eos(self.pointer))
+        return _id_or_none(self.library.llama_vocab_eos(self.pointer))
 
     @property
     def add_bos(self) -> bool:
         """The model was trained with a begin-of-sequence token."""
-        return bool(self._library.llama_vocab_get_add_bos(self.pointer))
+        return bool(self.library.llama_vocab_get_add_bos(self.pointer))
 
     @property
     def add_eos(self) -> bool:
-        return bool(self._library.llama_vocab_get_add_eos(self.pointer))
+        return bool(self.library.llama_vocab_get_add_eos(self.pointer))
 
     @property
     def chat_template(self) -> str | None:
@@ -57,7 +57,7 @@ class Vocab:
     @cached_property
     def end_of_generation_ids(self) -> tuple[int, ...]:
         """All tokens that end a generation: end of sequence, of turn, of message."""
-        is_eog = self._library.llama_vocab_is_eog
+        is_eog = self.library.llama_vocab_is_eog
         return tuple(t for t in range(self.num_tokens) if is_eog(self.pointer, t))
 
     def is_end_of_generation(self, token_id: int) -> bool:
@@ -85,7 +85,7 @@ class Vocab:
         """
         capacity = len(text) + 16  # no token is empty, and at most a few are added
         tokens = np.empty(capacity, np.int32)
-        count = self._library.cria_tokenize(
+        count = self.library.cria_tokenize(
             self.pointer, text, len(text), tokens.ctypes.data, capacity, add_special, parse_special
         )
         if count < 0:
@@ -97,7 +97,7 @@ class Vocab:
         size = PIECE_BYTES
         while True:
             text = ctypes.create_string_buffer(size)
-            length = self._library.cria_token_to_piece(self.pointer, token, text, size, 0, special)
+            length = self.library.cria_token_to_piece(self.pointer, token, text, size, 0, special)
             if length >= 0:
                 return text.raw[:length]
             size = -length

@@ -1,0 +1,86 @@
+"""The engine process: `python -m cria.engine FD CONFIG`.
+
+FD is the inherited end of a Unix socket pair, CONFIG an `EngineConfig` as JSON. The process says
+`Ready` or `LoadFailed`, and ends when the other end of the socket does.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import time
+
+import msgspec
+
+from cria.config import EngineConfig
+from cria.engine.core import EngineCore
+from cria.engine.model_runner import ModelRunner
+from cria.engine.scheduler import Scheduler
+from cria.engine.slots import SlotPool
+from cria.errors import CriaError
+from cria.ipc import codec
+from cria.ipc.messages import LoadFailed, Progress
+from cria.ipc.transport import PeerGone, Transport
+
+PROGRESS_SECONDS = 0.2
+
+
+def main() -> int:
+    # Ctrl-C in a terminal reaches the whole process group: the server decides when to stop us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    config = msgspec.json.decode(sys.argv[2], type=EngineConfig)
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(asctime)s %(levelname)s engine %(message)s"
+    )
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    # The server's gevent made its end non-blocking, and the flag came along with the descriptor.
+    connection.setblocking(True)
+    return serve(config, Transport(connection))
+
+
+def serve(config: EngineConfig, transport: Transport) -> int:
+    """Load and run; the exit code of the process."""
+    try:
+        runner = ModelRunner(config, _progress_sender(transport))
+    except CriaError as error:
+        _last_words(transport, str(error))
+        return 1
+    except PeerGone:
+        return 0
+    transport.send(codec.encode(runner.info))
+    info = runner.info
+    pool = SlotPool(info.num_slots, info.num_cells)
+    scheduler = Scheduler(pool, runner.limits, runner.end_of_generation)
+    EngineCore(scheduler, runner, transport).run_forever()
+    return 0
+
+
+def _last_words(transport: Transport, reason: str) -> None:
+    try:
+        transport.send(codec.encode(LoadFailed(reason)))
+    except PeerGone:
+        pass  # nobody is left to hear the reason
+
+
+class _ProgressSender:
+    """Tells the server how much is loaded, a few times a second."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._next = 0.0
+
+    def __call__(self, fraction: float) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + PROGRESS_SECONDS
+            self._transport.send(codec.encode(Progress(fraction)))
+
+
+def _progress_sender(transport: Transport) -> _ProgressSender:
+    return _ProgressSender(transport)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""`EngineCore`: the loop of the engine process.
+
+Busy: never wait for messages, take what has arrived. Idle: wait for the next one. A step's
+results leave in one frame, before the next step is computed.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+import msgspec
+
+from cria.engine.scheduler import ScheduledBatch, Scheduler
+from cria.errors import NativeError
+from cria.ipc import codec
+from cria.ipc.messages import Submit, StepOutput
+from cria.ipc.transport import PeerGone, Transport
+
+logger = logging.getLogger(__name__)
+
+
+class Runner(Protocol):
+    """What computes a batch: `ModelRunner`, or a fake in tests."""
+
+    def run(self, batch: ScheduledBatch) -> list[int]:
+        """Free the slots, compute the work, return the chosen tokens in order.
+
+        A `NativeError` means that nothing of the batch was computed; all cells of its sequences
+        are lost, and the runner can go on with others.
+        """
+
+
+class EngineCore:
+    """One scheduler, one runner, one connection to the server."""
+
+    def __init__(self, scheduler: Scheduler, runner: Runner, transport: Transport) -> None:
+        self._scheduler = scheduler
+        self._runner = runner
+        self._transport = transport
+
+    def run_forever(self) -> None:
+        """Until the server is gone."""
+        try:
+            while True:
+                self.step()
+        except PeerGone as news:
+            logger.debug("the server is gone: %s", news)
+
+    def step(self) -> None:
+        """Receive, schedule, run, advance, send."""
+        self._receive()
+        batch = self._scheduler.schedule()
+        self._compute(batch)
+        self._send()
+
+    def _receive(self) -> None:
+        for frame in self._transport.receive(block=self._scheduler.is_idle):
+            try:
+                message = codec.decode_to_engine(frame)
+            except msgspec.MsgspecError as error:
+                raise PeerGone(f"a frame that does not decode: {error}") from None
+            if isinstance(message, Submit):
+                self._scheduler.submit(message)
+            else:
+                self._scheduler.cancel(message)
+
+    def _compute(self, batch: ScheduledBatch) -> None:
+        if not (batch.work or batch.freed_slots):
+            return
+        try:
+            tokens = self._runner.run(batch)
+        except NativeError as error:
+            logger.error("a step failed: %s", error)
+            self._scheduler.fail([work.sequence for work in batch.work], str(error))
+        else:
+            if batch.work:
+                self._scheduler.advance(batch, tokens)
+
+    def _send(self) -> None:
+        outputs = self._scheduler.take_outputs()
+        if outputs:
+            self._transport.send(codec.encode(StepOutput(outputs, self._scheduler.stats())))

@@ -1,0 +1,193 @@
+"""`ModelRunner`: a scheduled batch becomes one `llama_decode` and one chosen token per sequence.
+
+The only file of the engine that knows `cria.native`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from cria.config import EngineConfig
+from cria.engine.capacity import Capacity, Machine, choose_capacity
+from cria.engine.scheduler import Limits, ScheduledBatch, Work
+from cria.engine.sequence import Sequence
+from cria.errors import ModelFileError, NativeError
+from cria.ipc.messages import Ready
+from cria.native import devices, library
+from cria.native.batch import Batch
+from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
+from cria.native.model import Model, ModelOptions
+from cria.native.sampler import SamplerChain, is_plain_greedy
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE_CPU, BATCH_SIZE_GPU = 512, 2048
+UBATCH_SIZE_CPU, UBATCH_SIZE_GPU = 512, 1024
+PREFILL_CHUNK_CPU, PREFILL_CHUNK_GPU = 64, 512
+"""Prompt tokens beside running decodes: what delays each stream's next token."""
+
+
+class ModelRunner:
+    """A loaded model with its context, batch and the sampler chains of the running sequences."""
+
+    def __init__(
+        self, config: EngineConfig, on_progress: Callable[[float], None] | None = None
+    ) -> None:
+        """Load everything and compute one token; SetupError says why that is impossible."""
+        self._library = library.load()
+        self._config = config
+        self._gpus = devices.gpus(self._library)
+        self.warnings = _warnings(config, bool(self._gpus))
+        self._model = Model(self._library, config.model_path, self._model_options(), on_progress)
+        if not self._model.has_decoder:
+            raise ModelFileError(
+                f"{config.model_path} is an embedding model ({self._model.architecture}): it "
+                "cannot generate text."
+            )
+        self._capacity = self._choose_capacity()
+        self._context = Context(self._model, self._context_options())
+        self._batch = Batch(self._context.batch_size)
+        self._chains: dict[int, SamplerChain | None] = {}
+        self._warm_up()
+
+    @property
+    def has_gpu(self) -> bool:
+        """Some of the layers are on a GPU."""
+        return bool(self._gpus) and self._config.num_gpu_layers != 0
+
+    @property
+    def end_of_generation(self) -> tuple[int, ...]:
+        return self._model.vocab.end_of_generation_ids
+
+    @property
+    def limits(self) -> Limits:
+        """What the scheduler has to keep to."""
+        chunk = PREFILL_CHUNK_GPU if self.has_gpu else PREFILL_CHUNK_CPU
+        return Limits(self._capacity.context_size, self._context.batch_size, chunk)
+
+    @property
+    def info(self) -> Ready:
+        """What was loaded, and how."""
+        layers = self._model.num_layers + 1  # the output layer counts as one
+        wanted = self._model_options().num_gpu_layers
+        return Ready(
+            num_slots=self._capacity.num_slots,
+            context_size=self._capacity.context_size,
+            num_cells=self._context.num_cells,
+            num_parameters=self._model.num_parameters,
+            model_bytes=self._model.num_bytes,
+            num_gpu_layers=layers if wanted < 0 else min(wanted, layers),
+            device=self._gpus[0].description if self.has_gpu else "CPU",
+            num_threads=self._num_threads(),
+            warnings=self.warnings,
+        )
+
+    def run(self, batch: ScheduledBatch) -> list[int]:
+        """One step: free, decode, choose."""
+        for slot in batch.freed_slots:
+            self._free(slot)
+        if not batch.work:
+            return []
+        rows = self._fill(batch.work)
+        try:
+            self._context.decode(self._batch)
+        except NativeError:
+            for work in batch.work:
+                self._free(work.sequence.slot)
+            raise
+        return self._choose([work.sequence for work in batch.work if work.samples], rows)
+
+    def _fill(self, work: list[Work]) -> list[int]:
+        """Write the batch; returns the batch index of each token that gets a row of logits."""
+        self._batch.clear()
+        rows = []
+        for sequence, num_tokens, samples in work:
+            start = sequence.num_computed_tokens
+            if not start:
+                self._chains[sequence.slot] = self._make_chain(sequence)
+            tokens = sequence.prompt[start : start + num_tokens] or [sequence.last_token]
+            index = self._batch.append(tokens, start, sequence.slot, samples)
+            if samples:
+                rows.append(index)
+        return rows
+
+    def _choose(self, sequences: list[Sequence], batch_indices: list[int]) -> list[int]:
+        """A token for each sequence: the row's maximum, or what its chain draws."""
+        if not sequences:
+            return []
+        logits = self._context.logits(len(sequences))
+        tokens = []
+        for row, (sequence, index) in enumerate(zip(sequences, batch_indices, strict=True)):
+            chain = self._chains[sequence.slot]
+            if chain is None:
+                tokens.append(int(logits[row].argmax()))
+            else:
+                tokens.append(chain.sample(self._context, index))
+        return tokens
+
+    def _make_chain(self, sequence: Sequence) -> SamplerChain | None:
+        if is_plain_greedy(sequence.params):
+            return None
+        return SamplerChain(
+            self._model.vocab, sequence.params, sequence.prompt, self._capacity.context_size
+        )
+
+    def _free(self, slot: int) -> None:
+        self._context.remove(slot)
+        chain = self._chains.pop(slot, None)
+        if chain is not None:
+            chain.close()
+
+    def _warm_up(self) -> None:
+        """Compute one token: a model that kills the process does so now, not on a request."""
+        self._batch.append([self.end_of_generation[0] if self.end_of_generation else 0], 0, 0, True)
+        self._context.decode(self._batch)
+        self._context.clear()
+
+    def _model_options(self) -> ModelOptions:
+        config = self._config
+        layers = -1 if config.num_gpu_layers is None else config.num_gpu_layers
+        return ModelOptions(
+            num_gpu_layers=layers if self._gpus else 0,
+            main_gpu=config.main_gpu,
+            split_mode=config.split_mode,
+            tensor_split=config.tensor_split,
+            use_mmap=config.use_mmap,
+        )
+
+    def _context_options(self) -> ContextOptions:
+        config, gpu = self._config, self.has_gpu
+        batch_size = config.batch_size or (BATCH_SIZE_GPU if gpu else BATCH_SIZE_CPU)
+        ubatch_size = config.ubatch_size or (UBATCH_SIZE_GPU if gpu else UBATCH_SIZE_CPU)
+        return ContextOptions(
+            num_cells=self._capacity.num_cells,
+            num_sequences=self._capacity.num_slots,
+            batch_size=min(batch_size, self._capacity.num_cells),
+            ubatch_size=min(ubatch_size, batch_size),
+            num_threads=self._num_threads(),
+            flash_attention=config.flash_attention,
+            cache_type_k=config.cache_type_k,
+            cache_type_v=config.cache_type_v,
+        )
+
+    def _num_threads(self) -> int:
+        return self._config.num_threads or devices.num_cores()
+
+    def _choose_capacity(self) -> Capacity:
+        free = (
+            sum(gpu.free_bytes for gpu in devices.gpus(self._library))
+            if self.has_gpu
+            else devices.free_main_memory()
+        )
+        bytes_per_cell = self._model.kv_bytes_per_token(
+            CACHE_TYPE_BYTES[self._config.cache_type_k], CACHE_TYPE_BYTES[self._config.cache_type_v]
+        )
+        machine = Machine(self.has_gpu, free)
+        return choose_capacity(self._config, machine, self._model.training_context, bytes_per_cell)
+
+
+def _warnings(config: EngineConfig, has_gpu: bool) -> list[str]:
+    if has_gpu or not (config.require_gpu or config.num_gpu_layers):
+        return []
+    return ["No GPU can be used by this build on this machine: the CPU computes everything."]

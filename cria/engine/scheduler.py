@@ -1,0 +1,214 @@
+"""`Scheduler`: which sequences, and how many tokens of each, go into the next step.
+
+Decodes first: every decoding sequence gets its token. What is left of the token budget goes to
+prompts, first come first served, in chunks; beside running decodes the chunks are small, so that
+a long prompt does not hold up the streams. Knows no clock, no socket and no llama.cpp.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from typing import NamedTuple
+
+from cria.engine.sequence import Sequence, SequenceEvent, SequenceStatus
+from cria.engine.slots import SlotPool
+from cria.ipc.messages import Cancel, EngineStats, FinishReason, SequenceOutput, Submit
+
+
+class Work(NamedTuple):
+    """`num_tokens` tokens of one sequence, from `sequence.num_computed_tokens` on."""
+
+    sequence: Sequence
+    num_tokens: int
+    samples: bool
+    """The last of them gets a row of logits, from which the next token is chosen."""
+
+
+class ScheduledBatch(NamedTuple):
+    """What the runner has to do in one step."""
+
+    freed_slots: list[int]
+    """Their cells are to be removed before anything is computed."""
+    work: list[Work]
+
+
+class Limits(NamedTuple):
+    """What fits; all in tokens."""
+
+    context_size: int
+    """Of one sequence."""
+    batch_size: int
+    """Of one step."""
+    prefill_chunk: int
+    """Of prompts in a step that also decodes."""
+
+
+class Scheduler:
+    """The sequences of one engine: `submit` and `cancel`, then `schedule` and `advance` in turns.
+
+    `take_outputs` returns what has happened since the last call; exactly one output of each
+    sequence has a finish reason.
+    """
+
+    def __init__(self, pool: SlotPool, limits: Limits, end_of_generation: Collection[int]) -> None:
+        self.pool = pool
+        self.limits = limits
+        self._end_of_generation = frozenset(end_of_generation)
+        self._waiting: deque[Sequence] = deque()
+        self._running: list[Sequence] = []  # in order of arrival
+        self._by_id: dict[int, Sequence] = {}
+        self._freed_slots: list[int] = []
+        self._outputs: list[SequenceOutput] = []
+        self._steps = self._prefill_tokens = self._decode_tokens = self._decode_steps = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing to compute and nothing to tell."""
+        return not (self._waiting or self._running or self._freed_slots or self._outputs)
+
+    def submit(self, message: Submit) -> None:
+        """Queue a sequence, or refuse one that can never fit."""
+        sequence = Sequence(message)
+        reason = self._why_not(sequence)
+        if reason:
+            self._outputs.append(_refusal(sequence, reason))
+            return
+        self._by_id[sequence.request_id] = sequence
+        self._waiting.append(sequence)
+
+    def cancel(self, message: Cancel) -> None:
+        """End a sequence now, wherever it is; one that has ended already is not an error."""
+        sequence = self._by_id.get(message.request_id)
+        if sequence is not None:
+            self._finish(sequence, FinishReason.CANCELLED)
+
+    def schedule(self) -> ScheduledBatch:
+        """Admit what fits, and choose the tokens of the next step."""
+        self._admit()
+        decodes = [s for s in self._running if s.status is SequenceStatus.DECODE]
+        work = [Work(sequence, 1, samples=True) for sequence in decodes]
+        budget = self.limits.batch_size - len(work)
+        if work:
+            budget = min(budget, self.limits.prefill_chunk)
+        work += self._prefill_work(budget)
+        freed, self._freed_slots = self._freed_slots, []
+        return ScheduledBatch(freed, work)
+
+    def advance(self, batch: ScheduledBatch, tokens: list[int]) -> None:
+        """Record a computed batch; `tokens` are the chosen ones, in the order of sampling work."""
+        self._count(batch)
+        chosen = iter(tokens)
+        for work in batch.work:
+            work.sequence.num_computed_tokens += work.num_tokens
+            if work.samples:
+                self._append(work.sequence, next(chosen))
+
+    def fail(self, sequences: Collection[Sequence], reason: str) -> None:
+        """End these sequences with an error."""
+        for sequence in sequences:
+            self._finish(sequence, FinishReason.ERROR, error=reason)
+
+    def take_outputs(self) -> list[SequenceOutput]:
+        """What happened since the last call."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def stats(self) -> EngineStats:
+        """The counters as they are now."""
+        return EngineStats(
+            num_running=len(self._running),
+            num_waiting=len(self._waiting),
+            num_used_cells=sum(s.num_computed_tokens for s in self._running),
+            steps_total=self._steps,
+            prefill_tokens_total=self._prefill_tokens,
+            decode_tokens_total=self._decode_tokens,
+            decode_steps_total=self._decode_steps,
+        )
+
+    def _why_not(self, sequence: Sequence) -> str | None:
+        size, limit = len(sequence.prompt), self.limits.context_size
+        if sequence.request_id in self._by_id:
+            return f"request id {sequence.request_id} is in use"
+        if not size:
+            return "the prompt is empty"
+        if size >= limit:
+            return f"the prompt has {size} tokens, and a sequence holds {limit}"
+        if sequence.params.max_tokens < 1:
+            return f"max_tokens is {sequence.params.max_tokens}"
+        if self._cells_for(sequence) > self.pool.num_cells:
+            return f"the sequence may need more than the {self.pool.num_cells} cells of the cache"
+        return None
+
+    def _cells_for(self, sequence: Sequence) -> int:
+        wanted = len(sequence.prompt) + sequence.params.max_tokens
+        return min(wanted, self.limits.context_size)
+
+    def _admit(self) -> None:
+        """Fill the slots in order of arrival; nobody overtakes, so nobody starves."""
+        while self._waiting and self.pool.can_take(self._cells_for(self._waiting[0])):
+            sequence = self._waiting.popleft()
+            sequence.slot = self.pool.take(self._cells_for(sequence))
+            sequence.apply(SequenceEvent.ADMITTED)
+            self._running.append(sequence)
+
+    def _prefill_work(self, budget: int) -> list[Work]:
+        work = []
+        for sequence in self._running:
+            if sequence.status is SequenceStatus.PREFILL and budget > 0:
+                missing = len(sequence.prompt) - sequence.num_computed_tokens
+                chunk = min(missing, budget)
+                work.append(Work(sequence, chunk, samples=chunk == missing))
+                budget -= chunk
+        return work
+
+    def _append(self, sequence: Sequence, token: int) -> None:
+        """One more token; it may be the last one."""
+        if sequence.status is SequenceStatus.PREFILL:
+            sequence.apply(SequenceEvent.PROMPT_COMPUTED)
+        sequence.num_generated_tokens += 1
+        sequence.last_token = token
+        if token in self._end_of_generation:
+            self._finish(sequence, FinishReason.STOP)
+        elif self._is_at_limit(sequence):
+            self._finish(sequence, FinishReason.LENGTH, (token,))
+        else:
+            self._outputs.append(SequenceOutput(sequence.request_id, (token,)))
+
+    def _is_at_limit(self, sequence: Sequence) -> bool:
+        return (
+            sequence.num_generated_tokens >= sequence.params.max_tokens
+            or sequence.num_tokens >= self.limits.context_size
+        )
+
+    def _finish(
+        self,
+        sequence: Sequence,
+        reason: FinishReason,
+        tokens: tuple[int, ...] = (),
+        error: str | None = None,
+    ) -> None:
+        if sequence.status is SequenceStatus.WAITING:
+            self._waiting.remove(sequence)
+        else:
+            self._running.remove(sequence)
+            self.pool.give_back(sequence.slot)
+            self._freed_slots.append(sequence.slot)
+        sequence.finish(reason)
+        del self._by_id[sequence.request_id]
+        self._outputs.append(
+            SequenceOutput(
+                sequence.request_id, tokens, reason, sequence.num_generated_tokens, error
+            )
+        )
+
+    def _count(self, batch: ScheduledBatch) -> None:
+        decodes = sum(w.sequence.status is SequenceStatus.DECODE for w in batch.work)
+        self._steps += 1
+        self._decode_tokens += decodes
+        self._decode_steps += decodes > 0
+        self._prefill_tokens += sum(w.num_tokens for w in batch.work) - decodes
+
+
+def _refusal(sequence: Sequence, reason: str) -> SequenceOutput:
+    return SequenceOutput(sequence.request_id, (), FinishReason.ERROR, 0, reason)

@@ -1,0 +1,78 @@
+"""Length-prefixed frames over a Unix socket pair.
+
+A frame is a 32-bit little-endian length and that many bytes. Whatever is wrong with the other
+side (closed, killed, a length beyond the limit) is the same news: `PeerGone`.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+RECEIVE_BYTES = 256 * 1024
+MAX_FRAME_BYTES = 256 * 1024 * 1024
+"""A prompt of a million tokens takes 5 MB; more than this is no message of ours."""
+
+_LENGTH = struct.Struct("<I")
+
+
+class PeerGone(Exception):
+    """The other process closed its end, died, or sends garbage."""
+
+
+class Transport:
+    """One end of the connection. One thread may send while another one receives."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._received = bytearray()
+
+    def send(self, *frames: bytes) -> None:
+        """Send the frames in one write; blocks while the other side does not read."""
+        data = b"".join(part for frame in frames for part in (_LENGTH.pack(len(frame)), frame))
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise PeerGone(str(error)) from None
+
+    def receive(self, *, block: bool = True) -> list[bytes]:
+        """All whole frames that have arrived; waits for the first one if `block`."""
+        while True:
+            frames = self._take_frames()
+            if frames or not self._read(block):
+                return frames
+
+    def close(self) -> None:
+        """Close this end; the other side's `receive` raises PeerGone, as does ours if it waits."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the other side was faster
+        self._socket.close()
+
+    def _read(self, block: bool) -> bool:
+        """Whether new bytes came."""
+        try:
+            data = self._socket.recv(RECEIVE_BYTES, 0 if block else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise PeerGone(str(error)) from None
+        if not data:
+            raise PeerGone("end of file")
+        self._received += data
+        return True
+
+    def _take_frames(self) -> list[bytes]:
+        frames, start, data = [], 0, self._received
+        while len(data) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(data, start)
+            if length > MAX_FRAME_BYTES:
+                raise PeerGone(f"a frame of {length} bytes")
+            end = start + _LENGTH.size + length
+            if end > len(data):
+                break
+            frames.append(bytes(data[start + _LENGTH.size : end]))
+            start = end
+        del data[:start]
+        return frames
