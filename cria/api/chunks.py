@@ -1,0 +1,50 @@
+"""The JSON objects of a stream, assembled from bytes.
+
+One is made for every token of every client, so that all of it but the text is encoded once.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from cria.api.head import ResponseHead
+from cria.api.usage import Usage, usage_object
+
+_encode = msgspec.json.Encoder().encode
+
+# JSON allows these line ends in a string; clients that split an event stream by Unicode's idea
+# of a line (Python's `str.splitlines`) would cut the object in two.
+_LINE_ENDS = tuple((mark.encode(), b"\\u%04x" % ord(mark)) for mark in "\x85\u2028\u2029")
+
+
+def encode_text(text: str) -> bytes:
+    """A JSON string, quotes included, that holds no line end of any kind."""
+    data = _encode(text)
+    if not text.isascii():
+        for mark, escape in _LINE_ENDS:
+            data = data.replace(mark, escape)
+    return data
+
+
+class Chunks:
+    """What all chunks of one stream share, and the chunk that carries the usage."""
+
+    OBJECT: ClassVar[str]
+
+    def __init__(self, head: ResponseHead, include_usage: bool) -> None:
+        shared = {
+            "id": head.id,
+            "object": self.OBJECT,
+            "created": head.created,
+            "model": head.model,
+            "system_fingerprint": head.system_fingerprint,
+        }
+        self._open = _encode(shared)[:-1] + b',"choices":['
+        self._open_choice = self._open + b'{"index":'
+        self._close_choice = b'}],"usage":null}' if include_usage else b"}]}"
+
+    def usage(self, usage: Usage) -> bytes:
+        """The last chunk of a stream with `include_usage`."""
+        return b'%b],"usage":%b}' % (self._open, _encode(usage_object(usage)))

@@ -1,0 +1,129 @@
+"""From the bytes of a request body to a checked Struct.
+
+1. `decode` returns, or raises `RequestError`; no bytes whatsoever make it raise anything else.
+2. `null` is the same as absent, `1.0` the same as `1`, and a boolean is not a number.
+3. Every field is honoured, refused or reported: what the Struct does not know is in the warnings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from cria.api.unsupported import Refusal, refuse_unsupported
+from cria.api.violations import request_error
+from cria.errors import RequestError
+
+MAX_WARNINGS = 32
+MAX_WARNING_LENGTH = 100
+
+
+class RequestBody(msgspec.Struct, kw_only=True):
+    """Base of all requests; the two tables say what becomes of fields that have no effect."""
+
+    UNSUPPORTED: ClassVar[Mapping[str, Refusal]] = {}
+    """Fields that are refused, unless they hold a value that asks for nothing."""
+    NOTED: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose type is checked and that change nothing."""
+
+    def without_effect(self) -> Iterator[str]:
+        """Paths of further fields that were given and change nothing in this request."""
+        yield from ()
+
+
+Body = TypeVar("Body", bound=RequestBody)
+
+
+def decode(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
+    """The request, and the paths of its fields that are unknown or have no effect."""
+    fields = _drop_nulls(_parse_object(body), kind)
+    refuse_unsupported(fields, kind.UNSUPPORTED)
+    try:
+        request = msgspec.convert(fields, kind, str_keys=True)
+    except msgspec.ValidationError as error:
+        raise request_error(str(error), fields, kind) from None
+    return request, _warnings(fields, request)
+
+
+def _number(text: str) -> int | float:
+    """A JSON number with a point or an exponent; an int if it is one."""
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return int(value) if value.is_integer() else value
+
+
+_json = msgspec.json.Decoder(float_hook=_number)
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    try:
+        # msgspec checks only the strings that it looks into: check all of the body here.
+        fields = _json.decode(body.decode("utf-8-sig"))
+    except ValueError as error:
+        reason, _, _ = str(error).partition(" - at `")
+        raise RequestError(
+            f"We could not parse the JSON body of your request: {reason[:200]}. "
+            "The body has to be one JSON object in UTF-8."
+        ) from None
+    except RecursionError:
+        raise RequestError(
+            "The JSON body of your request is nested too deeply. Send a flatter object."
+        ) from None
+    if not isinstance(fields, dict):
+        raise RequestError("The body of your request has to be a JSON object: {...}.")
+    return fields
+
+
+@cache
+def _required_fields(kind: type[RequestBody]) -> frozenset[str]:
+    return frozenset(f.encode_name for f in msgspec.structs.fields(kind) if f.required)
+
+
+def _drop_nulls(fields: dict[str, Any], kind: type[RequestBody]) -> dict[str, Any]:
+    """A required field keeps its null: whether it may be null is for its type to say."""
+    required = _required_fields(kind)
+    return {name: v for name, v in fields.items() if v is not None or name in required}
+
+
+def _warnings(fields: dict[str, Any], request: RequestBody) -> tuple[str, ...]:
+    paths = [name for name in fields if name in request.NOTED]
+    paths += request.without_effect()
+    for path in _unknown_fields(fields, request, ""):
+        if path in request.UNSUPPORTED:
+            continue
+        paths.append(_printable(path))
+        if len(paths) >= MAX_WARNINGS:
+            break
+    return tuple(paths)
+
+
+def _unknown_fields(raw: Any, made: Any, path: str) -> Iterator[str]:
+    """Walk what was sent beside what was made of it: a key without a field is unknown."""
+    if isinstance(made, msgspec.Struct):
+        attributes = _attributes(type(made))
+        for name, value in raw.items():
+            if name in attributes:
+                child = getattr(made, attributes[name])
+                if isinstance(child, (msgspec.Struct, list)):
+                    yield from _unknown_fields(value, child, f"{path}{name}.")
+            elif value is not None and name != made.__struct_config__.tag_field:
+                yield path + name
+    elif made and isinstance(made[0], msgspec.Struct):
+        for index, (value, child) in enumerate(zip(raw, made, strict=True)):
+            yield from _unknown_fields(value, child, f"{path[:-1]}[{index}].")
+
+
+@cache
+def _attributes(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """Attributes by their name on the wire."""
+    return dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
+
+
+def _printable(path: str) -> str:
+    """Warnings travel in a response header, and the names in them are the client's."""
+    return re.sub(r"[^\w.\[\]-]", "?", path[:MAX_WARNING_LENGTH], flags=re.ASCII)

@@ -1,0 +1,23 @@
+"""What an answer says about itself, and its choices, whichever route it leaves by."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ResponseHead(msgspec.Struct, frozen=True):
+    """The same in every chunk of a stream."""
+
+    id: str
+    created: int
+    """Unix seconds."""
+    model: str
+    system_fingerprint: str
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One finished generation."""
+
+    index: int
+    text: str
+    finish_reason: str

@@ -1,0 +1,32 @@
+"""`GET /v1/models` and `GET /v1/models/{id}`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
+    """A model that can be asked for by its id."""
+
+    id: str
+    created: int
+    """Unix seconds."""
+    owned_by: str = "cria"
+    meta: dict[str, int | str] = {}
+    """What else is known: sizes, the file."""
+
+
+class _ModelList(msgspec.Struct, tag_field="object", tag="list"):
+    data: list[ModelCard]
+
+
+def encode_models(cards: Sequence[ModelCard]) -> bytes:
+    """All models, on one page."""
+    return msgspec.json.encode(_ModelList(list(cards)))
+
+
+def encode_model(card: ModelCard) -> bytes:
+    """One model."""
+    return msgspec.json.encode(card)

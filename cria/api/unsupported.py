@@ -1,0 +1,92 @@
+"""Fields that would change the answer and that this server does not implement: 400, by name.
+
+A value that asks for nothing (`null`, an empty container, `mirostat: 0`) is let through, since
+many clients always send all fields. A field leaves these tables by becoming a field of a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from cria.errors import RequestError
+
+
+class Refusal(NamedTuple):
+    """When and how to refuse one field."""
+
+    harmless: tuple[object, ...] = ()
+    """Values that leave the answer as it is, besides the empty ones."""
+    code: str | None = "unsupported_parameter"
+    reason: str = "this server does not implement it"
+
+
+_CONSTRAINT = Refusal(reason="this server cannot constrain its output yet")
+
+OTHER_SERVERS: Mapping[str, Refusal] = {
+    # Samplers. Their sub-parameters (`mirostat_tau`, `dry_base`) do nothing without these.
+    "typical_p": Refusal((1,)),
+    "tfs_z": Refusal((1,)),
+    "top_a": Refusal((0,)),
+    "top_n_sigma": Refusal((-1, 0)),
+    "mirostat": Refusal((0, False)),
+    "mirostat_mode": Refusal((0,)),
+    "dry_multiplier": Refusal((0,)),
+    "xtc_probability": Refusal((0,)),
+    "dynatemp_range": Refusal((0,)),
+    "samplers": Refusal(),
+    "length_penalty": Refusal((1,)),
+    "no_repeat_ngram_size": Refusal((0,)),
+    "use_beam_search": Refusal((False,)),
+    # What may be generated.
+    "grammar": _CONSTRAINT,
+    "json_schema": _CONSTRAINT,
+    "guided_json": _CONSTRAINT,
+    "guided_regex": _CONSTRAINT,
+    "guided_grammar": _CONSTRAINT,
+    "guided_choice": _CONSTRAINT,
+    "structured_outputs": _CONSTRAINT,
+    "regex": _CONSTRAINT,
+    "ebnf": _CONSTRAINT,
+    "bad_words": Refusal(),
+    "allowed_token_ids": Refusal(),
+    # When to stop.
+    "min_tokens": Refusal((0,)),
+    "stop_token_ids": Refusal(),
+    "stop_regex": Refusal(),
+    "include_stop_str_in_output": Refusal((False,)),
+    "t_max_predict_ms": Refusal((0, -1)),
+    # What is computed, and what is answered.
+    "lora": Refusal(),
+    "lora_path": Refusal(),
+    "n_probs": Refusal((0,)),
+    "prompt_logprobs": Refusal((0, False)),
+    "truncate_prompt_tokens": Refusal(),
+    "skip_special_tokens": Refusal((True,)),
+    "add_special_tokens": Refusal((True,)),
+    "add_generation_prompt": Refusal((True,)),
+    "continue_final_message": Refusal((False,)),
+    "chat_template": Refusal(reason="the template is the model's, a request cannot bring its own"),
+    "documents": Refusal(),
+    "input_prefix": Refusal(),
+    "input_suffix": Refusal(),
+}
+
+
+def refuse_unsupported(fields: Mapping[str, Any], table: Mapping[str, Refusal]) -> None:
+    """Raise for the first field of the table that the request asks for."""
+    for name, refusal in table.items():
+        if name in fields and not _asks_for_nothing(fields[name], refusal.harmless):
+            what = "value" if refusal.code == "unsupported_value" else "parameter"
+            raise RequestError(
+                f"Unsupported {what}: '{name}' cannot be honoured here: {refusal.reason}. "
+                "Leave it out.",
+                param=name,
+                code=refusal.code,
+            )
+
+
+def _asks_for_nothing(value: object, harmless: tuple[object, ...]) -> bool:
+    # `True == 1` in Python, and a boolean is not a number here: compare the types too.
+    allowed = (None, "", [], {}, *harmless)
+    return any(type(value) is type(other) and value == other for other in allowed)
