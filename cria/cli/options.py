@@ -1,0 +1,199 @@
+"""The options of `cria serve`, one row each.
+
+1. An option's parameter is named as the field of `cria.config` that it sets; what no field has is
+   read by `cli.serve`.
+2. Every option is also an environment variable: `CRIA_` and its first long name. The command line
+   wins over the environment, the environment over the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cria.cli.params import Architecture, GpuLayers, TensorSplit, Word
+from cria.config import CACHE_TYPES, FLASH_ATTENTION, SPLIT_MODES, EngineConfig, ServerConfig
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+INT32_MAX = 2**31 - 1
+COUNT = click.IntRange(1, INT32_MAX)
+THREADS = click.IntRange(1, 512)
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+_SERVER = ServerConfig()
+_ENGINE = EngineConfig(model_path="")
+
+
+def option(*names: str, also: tuple[str, ...] = (), **settings: Any) -> Callable[..., Any]:
+    """A click option with its environment variable; `also` are older names of the variable."""
+    long_name = next(name for name in names if name.startswith("--"))
+    variable = "CRIA_" + long_name[2:].partition("/")[0].upper().replace("-", "_")
+    settings.setdefault("show_default", True)
+    return click.option(*names, envvar=[variable, *also], show_envvar=True, **settings)
+
+
+ADDRESS = (
+    option("--host", "-H", default=_SERVER.host, help="Address or host name to listen on."),
+    option(
+        "--port",
+        "-p",
+        type=click.IntRange(0, 65535),
+        default=_SERVER.port,
+        help="Port to listen on; 0 takes a free one and prints it.",
+    ),
+    option(
+        "api_keys",
+        "--api-key",
+        type=Word("KEY"),
+        multiple=True,
+        help="Key that callers must send; may be given several times. Better set in the "
+        "environment, where other users of the machine do not see it.",
+    ),
+    option(
+        "aliases",
+        "--alias",
+        type=Word("NAME"),
+        multiple=True,
+        help="Further name of the model; answers carry the first one.",
+    ),
+    option(
+        "--strict/--no-strict",
+        default=_SERVER.strict,
+        help="Refuse unknown request fields instead of reporting them in x-cria-warnings.",
+    ),
+    option(
+        "--log-level",
+        type=click.Choice(LOG_LEVELS, case_sensitive=False),
+        default=_SERVER.log_level,
+        help="What is worth a log line.",
+    ),
+)
+
+CAPACITY = (
+    option(
+        "--context-size",
+        "-c",
+        type=COUNT,
+        show_default="what the model was trained with, at most 8192",
+        help="Tokens that one sequence may hold, prompt and answer together.",
+    ),
+    option(
+        "num_slots",
+        "--parallel",
+        type=click.IntRange(1, 256),
+        show_default="8 on CPU, 64 on GPU, fewer if memory is short",
+        help="Sequences that are computed at the same time.",
+    ),
+    option(
+        "num_threads",
+        "--threads",
+        type=THREADS,
+        show_default="one per physical core",
+        help="Threads that compute.",
+    ),
+    option("--batch-size", type=COUNT, show_default="auto", help="Tokens in one step at most."),
+    option(
+        "--ubatch-size",
+        type=COUNT,
+        show_default="auto",
+        help="Tokens in one pass over the weights; at most --batch-size.",
+    ),
+)
+
+DEVICES = (
+    option(
+        "num_gpu_layers",
+        "--gpu-layers",
+        "-g",
+        type=GpuLayers(),
+        show_default="all if there is a GPU",
+        help="Layers that are computed on the GPU: a number, all, or auto.",
+    ),
+    option(
+        "use_gpu",
+        "--use-gpu/--no-use-gpu",
+        "-u",
+        default=None,
+        show_default="if there is one",
+        help="Compute on the GPU, with a warning if there is none; or never.",
+    ),
+    option(
+        "--main-gpu",
+        type=click.IntRange(0, 127),
+        default=_ENGINE.main_gpu,
+        help="The GPU that is used if --split-mode is none.",
+    ),
+    option(
+        "--split-mode",
+        type=click.Choice(SPLIT_MODES),
+        default=_ENGINE.split_mode,
+        help="How a model is spread over several GPUs.",
+    ),
+    option(
+        "--tensor-split",
+        type=TensorSplit(),
+        default=_ENGINE.tensor_split,
+        show_default="by free memory",
+        help="Share of the model for each GPU, such as 3,1.",
+    ),
+)
+
+MEMORY = (
+    option(
+        "flash_attention",
+        "--flash-attn",
+        type=click.Choice(FLASH_ATTENTION),
+        default=_ENGINE.flash_attention,
+        help="Whether attention is computed in one fused step.",
+    ),
+    option(
+        "--cache-type-k",
+        type=click.Choice(CACHE_TYPES),
+        default=_ENGINE.cache_type_k,
+        help="Number format of the cached keys.",
+    ),
+    option(
+        "--cache-type-v",
+        type=click.Choice(CACHE_TYPES),
+        default=_ENGINE.cache_type_v,
+        help="Number format of the cached values.",
+    ),
+    option(
+        "use_mmap",
+        "--mmap/--no-mmap",
+        "-m",
+        "--prefer-mmap",
+        also=("CRIA_PREFER_MMAP",),
+        default=_ENGINE.use_mmap,
+        help="Map the model file into memory instead of reading it.",
+    ),
+)
+
+ORIGINAL = (
+    option(
+        "model_option",
+        "--model",
+        metavar="MODEL",
+        also=("CRIA_MODEL_PATH",),
+        help="The same as the argument MODEL.",
+    ),
+    option(
+        "--model-architecture",
+        "-a",
+        type=Architecture(),
+        expose_value=False,
+        help="Accepted from users of the original; the file itself names its architecture.",
+    ),
+)
+
+SERVE_OPTIONS = (*ADDRESS, *CAPACITY, *DEVICES, *MEMORY, *ORIGINAL)
+
+
+def serve_options(function: Decorated) -> Decorated:
+    """Decorate a command with all of them, so that the help shows them in this order."""
+    for decorate in reversed(SERVE_OPTIONS):
+        function = decorate(function)
+    return function

@@ -1,0 +1,79 @@
+"""Values of options that click has no type for, each with its own sentence for a mistake."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cria.cli.architectures import is_architecture
+from cria.config import ALL_LAYERS
+
+MAX_LAYERS = 10_000
+
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any, Any]
+else:
+    # Generic only in newer releases of click.
+    ParamType = click.ParamType
+
+
+class GpuLayers(ParamType):
+    """A number, `all`, or `auto` for None."""
+
+    name = "N|all|auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | None:
+        word = str(value).strip().lower()
+        if word == "auto":
+            return None
+        if word in ("all", str(ALL_LAYERS)):
+            return ALL_LAYERS
+        if not word.isascii() or not word.isdigit() or int(word) > MAX_LAYERS:
+            self.fail(f"{value!r} is neither a number of layers nor 'all' nor 'auto'.", param, ctx)
+        return int(word)
+
+
+class TensorSplit(ParamType):
+    """Shares of the model per GPU, such as `3,1`."""
+
+    name = "SHARE,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            shares = tuple(float(share) for share in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 3,1.", param, ctx)
+        if not all(math.isfinite(share) and share >= 0 for share in shares) or not any(shares):
+            self.fail(f"{value!r} must hold shares >= 0, at least one above 0.", param, ctx)
+        return shares
+
+
+class Word(ParamType):
+    """Visible ASCII without spaces or commas, separated by commas in the environment."""
+
+    envvar_list_splitter = ","
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        word = str(value).strip()
+        if not word or not all("!" <= char <= "~" and char != "," for char in word):
+            # The value may be a key: do not repeat it.
+            self.fail("must be visible ASCII characters without spaces or commas.", param, ctx)
+        return word
+
+
+class Architecture(ParamType):
+    """Accepted because the original asked for it."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        if not is_architecture(str(value)):
+            self.fail(f"{value!r} is not llama, gpt2, gptj, gpt-neo-x or mpt.", param, ctx)
+        return str(value)

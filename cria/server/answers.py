@@ -1,0 +1,87 @@
+"""From a run of the generation to a Flask response, streamed or whole.
+
+1. While a run is open, a client that hangs up cancels it; `watch_client` is where the two meet.
+2. Every path out of here ends the watch and the run, also a stream that nobody ever read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from flask import Response
+
+from cria import __version__
+from cria.api.head import Choice, ResponseHead
+from cria.generation.run import ChoiceDelta, ChoiceFinished, Run
+from cria.server.sse import HEADERS, ChunkEncoder, EventStream, stream_events
+
+JSON = "application/json"
+SYSTEM_FINGERPRINT = f"cria-{__version__}"
+
+StopWatching = Callable[[], None]
+
+
+def json_response(body: bytes, status: int = 200) -> Response:
+    """An answer whose JSON is already encoded."""
+    return Response(body, status=status, content_type=JSON)
+
+
+def head_of(run: Run) -> ResponseHead:
+    """The members that all objects of one answer share."""
+    return ResponseHead(
+        id=run.id, created=run.created, model=run.model, system_fingerprint=SYSTEM_FINGERPRINT
+    )
+
+
+def stream_response(
+    run: Run, chunks: ChunkEncoder, include_usage: bool, environ: Mapping[str, Any]
+) -> Response:
+    """An answer that sends what the run produces as it comes."""
+    stop_watching = watch_client(environ, run)
+    events = stream_events(run, chunks, include_usage)
+    stream = EventStream(events, partial(_end, run, stop_watching))
+    # Passed through as it is: Werkzeug's own wrappers would cost every event a type check.
+    return Response(stream, headers=HEADERS, direct_passthrough=True)
+
+
+def collect(run: Run, environ: Mapping[str, Any]) -> list[Choice]:
+    """Wait for the whole answer; ClientGone if nobody waits for it any more."""
+    texts: list[list[str]] = [[] for _ in range(run.num_choices)]
+    reasons = [""] * run.num_choices
+    with watched(run, environ):
+        for event in run.events():
+            if isinstance(event, ChoiceDelta):
+                texts[event.index].append(event.text)
+            elif isinstance(event, ChoiceFinished):
+                reasons[event.index] = event.finish_reason
+    return [
+        Choice(index, "".join(text), reason)
+        for index, (text, reason) in enumerate(zip(texts, reasons, strict=True))
+    ]
+
+
+@contextmanager
+def watched(run: Run, environ: Mapping[str, Any]) -> Generator[None, None, None]:
+    """Cancel the run if the client goes away, and what is left of it when the block ends."""
+    stop_watching = watch_client(environ, run)
+    try:
+        yield
+    finally:
+        _end(run, stop_watching)
+
+
+def watch_client(environ: Mapping[str, Any], run: Run) -> StopWatching:
+    """Ask `server.http` to watch the connection; under another WSGI server nobody watches."""
+    on_disconnect = environ.get("cria.on_disconnect")
+    if on_disconnect is None:
+        return lambda: None
+    stop_watching: StopWatching = on_disconnect(run.cancel)
+    return stop_watching
+
+
+def _end(run: Run, stop_watching: StopWatching) -> None:
+    stop_watching()
+    run.cancel()

@@ -1,0 +1,54 @@
+"""What `cria serve` says when it is ready: where, what, how much, and a line to paste."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from cria.config import ServerConfig
+from cria.generation.pipeline import Generation
+
+WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+LOOPBACK_PREFIXES = ("127.", "::1", "localhost")
+
+
+def ready_banner(generation: Generation, config: ServerConfig, port: int) -> str:
+    """All lines together; `port` is the real one, also when any free one was asked for."""
+    url = base_url(config.host, port)
+    lines = [f"Cria serves {generation.model_ids[0]} on {url}/v1", *_capacity(generation)]
+    lines += [f"Warning: {warning}" for warning in _warnings(generation, config)]
+    lines += ["Try it:", f"  {curl_line(url, generation.model_ids[0], bool(config.api_keys))}"]
+    return "\n".join(lines)
+
+
+def base_url(host: str, port: int) -> str:
+    """An address that works from this machine."""
+    shown = WILDCARD_HOSTS.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def curl_line(url: str, model: str, needs_key: bool) -> str:
+    """A plain completion, which every model answers, with a chat template or without."""
+    body = {"model": model, "prompt": "Once upon a time", "max_tokens": 32}
+    parts = ["curl", f"{url}/v1/completions"]
+    if needs_key:
+        parts += ["-H", '"Authorization: Bearer $CRIA_API_KEY"']
+    return " ".join([*parts, "-d", shlex.quote(json.dumps(body))])
+
+
+def _capacity(generation: Generation) -> list[str]:
+    info = generation.status().info
+    if info is None:
+        return []
+    sequences = "1 sequence" if info.num_slots == 1 else f"{info.num_slots} sequences"
+    return [f"{sequences} of {info.context_size} tokens each, on {info.device}"]
+
+
+def _warnings(generation: Generation, config: ServerConfig) -> list[str]:
+    info = generation.status().info
+    warnings = [] if info is None else list(info.warnings)
+    if not config.api_keys and not config.host.startswith(LOOPBACK_PREFIXES):
+        warnings.append(
+            "whoever reaches this address may use the server; --api-key asks callers for a key."
+        )
+    return warnings

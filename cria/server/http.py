@@ -1,0 +1,216 @@
+"""HTTP/1.1 on a socket: what gevent's own handler leaves open.
+
+1. A client that hangs up is noticed also while nothing is written to it (`cria.on_disconnect`).
+2. Any doubt about where a request ends is a 400 and the end of the connection.
+3. `Upgrade` is never honoured: gevent would hand over the raw socket, and Flask wait for ever.
+4. A body that nobody read is skipped within limits of bytes and time, or the connection ends.
+5. One log line per request, at its end; a client that resets is no event worth a traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import gevent
+from gevent import pywsgi
+from gevent.socket import wait_read
+
+from cria.api.errors import encode_error
+from cria.server.errors import CLIENT_CLOSED_REQUEST, INVALID_REQUEST, UNEXPECTED_MESSAGE
+
+logger = logging.getLogger(__name__)
+access_logger = logging.getLogger("cria.access")
+
+IO_TIMEOUT_SECONDS = 75
+"""For one read or write, so also for an idle connection; nginx's keepalive_timeout."""
+MAX_SKIPPED_BYTES = 64 * 1024 * 1024
+MAX_SKIP_SECONDS = 2.0
+MAX_LOGGED_PATH = 200
+HOP_HEADERS = ("Upgrade", "HTTP2-Settings")
+
+_DIGITS = re.compile(r"[0-9]{1,18}")
+
+
+class BadRequest(ValueError):
+    """A request whose end is in doubt; gevent answers a ValueError with a 400."""
+
+
+class RequestBody(pywsgi.Input):
+    """gevent's input stream, which skips at most so much of what the application left unread."""
+
+    skipped_all = True
+    _chunked_input_error: bool
+
+    def _discard(self) -> None:
+        self.skipped_all = False
+        if not self._chunked_input_error:
+            self.skipped_all = gevent.with_timeout(
+                MAX_SKIP_SECONDS, self._skip, MAX_SKIPPED_BYTES, timeout_value=False
+            )
+
+    def _skip(self, num_bytes: int) -> bool:
+        """Whether the end was reached; a client that waits for `100 Continue` gets none."""
+        self.send_100_continue_enabled = False
+        while num_bytes > 0:
+            data = self.read(65536)
+            if not data:
+                return True
+            num_bytes -= len(data)
+        return False
+
+
+class Handler(pywsgi.WSGIHandler):
+    """One connection: its requests one after another, as gevent's handler reads them."""
+
+    client_gone = False
+    wsgi_input: RequestBody
+
+    def handle(self) -> None:
+        self.socket.settimeout(IO_TIMEOUT_SECONDS)
+        if self.socket.family in (socket.AF_INET, socket.AF_INET6):
+            # A token is a small write; Nagle's algorithm would hold it back for the last one's ack.
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            super().handle()
+        except OSError as error:
+            logger.debug("connection from %s ended: %s", self.client_address, error)
+
+    def MessageClass(self, *args: Any) -> Any:  # noqa: N802 (gevent's name)
+        headers = super().MessageClass(*args)
+        refuse_doubtful_length(headers)
+        return headers
+
+    def handle_one_request(self) -> Any:
+        self.command = self.path = self.code = None
+        result = super().handle_one_request()
+        if isinstance(result, tuple) and result[0] == "414":
+            return "414", raw_error(414, "URI Too Long", "The request line is too long.")
+        return result
+
+    def read_request(self, raw_requestline: str) -> Any:
+        accepted = super().read_request(raw_requestline)
+        tokens = connection_tokens(self.headers)
+        self.close_connection = self.close_connection or "close" in tokens
+        for name in HOP_HEADERS:
+            del self.headers[name]
+        if "upgrade" in tokens:
+            del self.headers["Connection"]
+        return accepted
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        self.client_gone = False
+        given: pywsgi.Input = self.wsgi_input
+        self.wsgi_input = RequestBody(
+            given.rfile, given.content_length, given.socket, given.chunked_input
+        )
+        environ["wsgi.input"] = self.wsgi_input
+        environ["cria.on_disconnect"] = self.on_disconnect
+        return environ
+
+    def handle_one_response(self) -> None:
+        super().handle_one_response()
+        if self.client_gone or not self.wsgi_input.skipped_all:
+            self.close_connection = True
+
+    def on_disconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back once if the client hangs up; the result ends the watch."""
+        watcher = gevent.spawn(self._watch, callback)
+        return partial(watcher.kill, block=False)
+
+    def _watch(self, callback: Callable[[], None]) -> None:
+        wait_read(self.socket.fileno())
+        if is_closed_by_peer(self.socket):
+            self.client_gone = True
+            callback()
+
+    def log_request(self) -> None:
+        access_logger.info(
+            "%s %s %s %.1f ms",
+            printable(self.command or "-"),
+            printable((self.path or "-").partition("?")[0]),
+            self._logged_status(),
+            (self.time_finish - self.time_start) * 1000,
+        )
+
+    def _logged_status(self) -> str:
+        """gevent makes the code negative when a write failed."""
+        if self.client_gone or (self.code or 0) < 0:
+            return str(CLIENT_CLOSED_REQUEST)
+        return str(self.code or self.status or "-")
+
+    def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
+        logger.debug("bad request from %s: %s", self.client_address, printable(str(ex)))
+        message = str(ex) if isinstance(ex, BadRequest) else "This is not a valid HTTP request."
+        return "400", raw_error(400, "Bad Request", message)
+
+    def _send_error_response_if_possible(self, error_code: int) -> None:
+        self.close_connection = True
+        if not self.response_length:
+            self.code = error_code
+            self.socket.sendall(raw_error(error_code, "Error", UNEXPECTED_MESSAGE))
+
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        if isinstance(v, OSError):
+            # Unreachable, too slow to read: the connection's end, not ours.
+            logger.debug("connection from %s ended: %s", self.client_address, v)
+            self.close_connection = True
+        else:
+            super().handle_error(t, v, tb)
+
+    def _log_error(self, t: Any, v: Any, tb: Any) -> None:
+        if not issubclass(t, gevent.GreenletExit):
+            logger.error("a request failed outside of the application", exc_info=(t, v, tb))
+
+
+def refuse_doubtful_length(headers: Any) -> None:
+    """Two readers that disagree on a request's end are how requests are smuggled past a proxy."""
+    if headers.defects or headers.get_payload():
+        raise BadRequest("A header line has no colon.")
+    lengths = headers.get_all("Content-Length", [])
+    codings = headers.get_all("Transfer-Encoding", [])
+    if len(lengths) > 1 or not all(_DIGITS.fullmatch(length.strip()) for length in lengths):
+        raise BadRequest("Content-Length is not one whole number.")
+    if codings and [coding.strip().lower() for coding in codings] != ["chunked"]:
+        raise BadRequest("The only supported Transfer-Encoding is chunked.")
+    if codings and lengths:
+        raise BadRequest("Content-Length and Transfer-Encoding exclude each other.")
+
+
+def connection_tokens(headers: Any) -> set[str]:
+    """The lower-cased words of all Connection headers."""
+    words = ",".join(headers.get_all("Connection", [])).split(",")
+    return {word.strip().lower() for word in words}
+
+
+def is_closed_by_peer(sock: Any) -> bool:
+    """Whether a readable socket is readable because it ended; pipelined bytes are no end."""
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True
+
+
+def raw_error(status: int, reason: str, message: str) -> bytes:
+    """A whole answer for what is refused before there is a request for the application."""
+    kind = INVALID_REQUEST if status < 500 else "server_error"
+    body = encode_error(message, kind, None, None)
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\n"
+        "Content-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        f"x-request-id: req_{uuid.uuid4().hex}\r\n"
+        "Connection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def printable(text: str) -> str:
+    """A client's text for a log line: nothing that a terminal would act on, and not too long."""
+    return text[:MAX_LOGGED_PATH].encode("unicode_escape").decode("ascii")

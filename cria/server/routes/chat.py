@@ -1,0 +1,27 @@
+"""POST /v1/chat/completions."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from cria.api.chat import ChatChunks, ChatCompletionRequest, encode_chat
+from cria.config import ServerConfig
+from cria.generation.pipeline import Generation
+from cria.server.answers import collect, head_of, json_response, stream_response
+from cria.server.body import read_request
+
+
+def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+    blueprint = Blueprint("chat", __name__)
+
+    @blueprint.post("/chat/completions", strict_slashes=False)
+    def create_chat_completion() -> Response:
+        wanted = read_request(request, ChatCompletionRequest, config)
+        run = generation.start_chat(wanted)
+        if wanted.stream:
+            chunks = ChatChunks(head_of(run), wanted.include_usage)
+            return stream_response(run, chunks, wanted.include_usage, request.environ)
+        choices = collect(run, request.environ)
+        return json_response(encode_chat(head_of(run), choices, run.usage))
+
+    return blueprint

@@ -1,0 +1,60 @@
+"""GET /health: whether an engine is ready, and its counters.
+
+The shape is llama-server's, so that its users' probes work: 200 `{"status":"ok"}` with more members
+beside it, or 503 with an error object whose code is the number 503.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response
+
+from cria.config import ServerConfig
+from cria.generation.engine_client import EngineStatus
+from cria.generation.pipeline import Generation
+from cria.server.answers import json_response
+
+
+def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/health", strict_slashes=False)
+    def health() -> Response:
+        status = generation.status()
+        if status.state == "ready":
+            return json_response(msgspec.json.encode(ready_body(status)))
+        response = json_response(msgspec.json.encode(unready_body(status)), 503)
+        response.headers["Retry-After"] = "1"
+        return response
+
+    return blueprint
+
+
+def ready_body(status: EngineStatus) -> dict[str, Any]:
+    """`decode_tokens_total / decode_steps_total` is how many sequences shared a step."""
+    stats = status.stats
+    return {
+        "status": "ok",
+        "engine": {
+            "running": stats.num_running,
+            "waiting": stats.num_waiting,
+            "used_cells": stats.num_used_cells,
+            "steps_total": stats.steps_total,
+            "prefill_tokens_total": stats.prefill_tokens_total,
+            "decode_tokens_total": stats.decode_tokens_total,
+            "decode_steps_total": stats.decode_steps_total,
+            "restarts": status.restarts,
+        },
+    }
+
+
+def unready_body(status: EngineStatus) -> dict[str, Any]:
+    """Loading, or down with the reason if one is known."""
+    message = "Loading model"
+    if status.state == "down":
+        message = status.reason or "The engine is down"
+    return {
+        "error": {"message": message, "type": "unavailable_error", "param": None, "code": 503},
+    }

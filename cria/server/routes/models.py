@@ -1,0 +1,42 @@
+"""GET /v1/models and GET /v1/models/{id}: every name under which the model answers."""
+
+from __future__ import annotations
+
+import msgspec
+from flask import Blueprint, Response
+
+from cria.api.models import ModelCard, encode_model, encode_models
+from cria.config import ServerConfig
+from cria.errors import ModelNotFound
+from cria.generation.pipeline import Generation
+from cria.server.answers import json_response
+
+
+def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+    blueprint = Blueprint("models", __name__)
+
+    @blueprint.get("/models", strict_slashes=False)
+    def list_models() -> Response:
+        return json_response(encode_models(list(cards(generation).values())))
+
+    # Ids may hold slashes and colons, hence the path converter.
+    @blueprint.get("/models/<path:model_id>")
+    def retrieve_model(model_id: str) -> Response:
+        found = find_card(cards(generation), model_id)
+        return json_response(encode_model(found))
+
+    return blueprint
+
+
+def cards(generation: Generation) -> dict[str, ModelCard]:
+    """One card per name; each name works as `model`."""
+    card = generation.model_card()
+    return {name: msgspec.structs.replace(card, id=name) for name in generation.model_ids}
+
+
+def find_card(known: dict[str, ModelCard], model_id: str) -> ModelCard:
+    """The card of a name, with or without the slash that some clients append."""
+    for name in (model_id, model_id.rstrip("/")):
+        if name in known:
+            return known[name]
+    raise ModelNotFound(model_id)

@@ -1,0 +1,136 @@
+"""The server process from the first line to the last: patch, bind, load, serve, stop.
+
+1. This module is imported before anything opens a socket, starts a thread or a child: importing it
+   makes the standard library cooperative. No other module patches.
+2. The address is taken before the model is fetched or loaded, so that a wrong port shows at once;
+   connections are accepted as soon as the engine starts, and answered with 503 until it is ready.
+3. SIGTERM and SIGINT raise SystemExit in the main greenlet, wherever it waits; a second one cuts
+   short what the first one started.
+"""
+
+# ruff: noqa: E402 - the patch comes before the imports that it changes.
+from gevent import monkey
+
+monkey.patch_all()
+
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import gevent
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.pywsgi import WSGIServer
+
+from cria.config import EngineConfig, ServerConfig
+from cria.errors import SetupError
+from cria.generation.pipeline import Generation
+from cria.server.app import create_app
+from cria.server.banner import ready_banner
+from cria.server.http import Handler
+
+Result = TypeVar("Result")
+
+BACKLOG = 1024
+MAX_CONNECTIONS = 1000
+STOP_SECONDS = 0.3
+"""For streams to write their last event; idle connections would otherwise hold the stop."""
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+_BIND_REASONS = {
+    errno.EADDRINUSE: "another program uses it; choose another with --port",
+    errno.EADDRNOTAVAIL: "this machine does not have that address",
+    errno.EACCES: "ports below 1024 need privileges; choose another with --port",
+}
+
+
+def prepare(log_level: str) -> None:
+    """Logging on standard error, and signals; the first thing that a server process does."""
+    logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT)
+    main = gevent.getcurrent()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, gevent.kill, main, SystemExit(0))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address; nobody can connect before `serve`."""
+    listener = None
+    try:
+        family, address = _resolve(host, port)
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        if listener is not None:
+            listener.close()
+        raise _bind_failure(host, port, error) from error
+    return listener
+
+
+def serve(
+    listener: socket.socket,
+    engine_config: EngineConfig,
+    server_config: ServerConfig,
+    say: Callable[[str], None],
+) -> None:
+    """Serve until a signal comes; SetupError if the model cannot be loaded."""
+    generation = Generation.open(engine_config, server_config, offload=offload)
+    server = make_server(listener, generation, server_config)
+    try:
+        _start(server, server_config)
+        generation.wait_ready()
+        say(ready_banner(generation, server_config, listener.getsockname()[1]))
+        Event().wait()
+    finally:
+        # First the listener, then the engine: open streams then end with an error event.
+        server.close()
+        generation.close()
+        server.stop(timeout=STOP_SECONDS)
+
+
+def make_server(
+    listener: socket.socket, generation: Generation, config: ServerConfig
+) -> WSGIServer:
+    """gevent's server around our handler; a pool, because without one `stop` stops nothing."""
+    return WSGIServer(
+        listener,
+        create_app(generation, config),
+        handler_class=Handler,
+        spawn=Pool(MAX_CONNECTIONS),
+        log=None,
+        error_log=logging.getLogger("cria.server.http"),
+        # Given here, because gevent would ask the name service for it.
+        environ={"SERVER_NAME": config.host},
+    )
+
+
+def offload(function: Callable[..., Result], *args: Any) -> Result:
+    """Run a call that does not yield, such as tokenising, in a native thread."""
+    result: Result = gevent.get_hub().threadpool.apply(function, args)
+    return result
+
+
+def _start(server: WSGIServer, config: ServerConfig) -> None:
+    """Another program may have begun to listen between our bind and now."""
+    try:
+        server.socket.listen(BACKLOG)
+    except OSError as error:
+        raise _bind_failure(config.host, config.port, error) from error
+    server.start()
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
+    """IPv4 first: `localhost` often means ::1 too, where many clients never look."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    first = min(found, key=lambda info: info[0] != socket.AF_INET)
+    return first[0], first[4]
+
+
+def _bind_failure(host: str, port: int, error: OSError) -> SetupError:
+    if isinstance(error, socket.gaierror):
+        return SetupError(f"The host name {host} is not known on this machine.")
+    reason = _BIND_REASONS.get(error.errno or 0, error.strerror or str(error))
+    return SetupError(f"Cannot listen on {host} port {port}: {reason}.")

@@ -1,0 +1,95 @@
+"""Server-sent events: what a stream writes, and in which order.
+
+1. One event is one `bytes` object, which the server sends as one HTTP chunk.
+2. Role deltas first, then text, one finish per choice, usage if asked, `[DONE]`.
+3. The status line is long gone when something fails: the failure becomes an event with an `error`
+   object, and no `[DONE]` follows, because clients take that for success.
+4. Plain arguments only; no flask, no gevent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterator
+from typing import Protocol
+
+from cria.api.usage import Usage
+from cria.errors import ClientGone
+from cria.generation.run import ChoiceDelta, ChoiceFinished, Event, Run
+from cria.server.errors import error_body, is_expected
+
+logger = logging.getLogger(__name__)
+
+HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
+PING = b": ping\n\n"
+DONE = b"data: [DONE]\n\n"
+
+
+class ChunkEncoder(Protocol):
+    """The chunk objects of one route (`cria.api`): JSON bytes without framing."""
+
+    def start(self, index: int) -> bytes | None: ...
+    def delta(self, index: int, text: str) -> bytes: ...
+    def finish(self, index: int, finish_reason: str) -> bytes: ...
+    def usage(self, usage: Usage) -> bytes: ...
+
+
+class EventStream:
+    """A WSGI answer: the events, and what has to happen when the connection lets go of them.
+
+    `close` runs also for a stream of which nothing was ever read; a generator's own `finally` would
+    not.
+    """
+
+    def __init__(self, events: Generator[bytes, None, None], on_close: Callable[[], None]) -> None:
+        self._events = events
+        self._on_close = on_close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._events
+
+    def close(self) -> None:
+        self._events.close()
+        self._on_close()
+
+
+def frame(payload: bytes) -> bytes:
+    """One event; the payload is JSON, which holds no raw line break."""
+    return b"data: " + payload + b"\n\n"
+
+
+def stream_events(
+    run: Run, chunks: ChunkEncoder, include_usage: bool
+) -> Generator[bytes, None, None]:
+    """All events of a run; a failure becomes the last one."""
+    try:
+        yield from _events(run, chunks, include_usage)
+    except ClientGone:
+        return
+    except Exception as error:
+        if not is_expected(error):
+            logger.exception("stream %s failed", run.id)
+        yield frame(error_body(error))
+
+
+def _events(run: Run, chunks: ChunkEncoder, include_usage: bool) -> Iterator[bytes]:
+    for index in range(run.num_choices):
+        if (opening := chunks.start(index)) is not None:
+            yield frame(opening)
+    for event in run.events():
+        yield _encode(event, chunks)
+    if include_usage:
+        yield frame(chunks.usage(run.usage))
+    yield DONE
+
+
+def _encode(event: Event, chunks: ChunkEncoder) -> bytes:
+    if isinstance(event, ChoiceDelta):
+        return frame(chunks.delta(event.index, event.text))
+    if isinstance(event, ChoiceFinished):
+        return frame(chunks.finish(event.index, event.finish_reason))
+    return PING
