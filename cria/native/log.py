@@ -13,7 +13,7 @@ logger = logging.getLogger("cria.llama")
 LEVELS = {
     ENUMS["GGML_LOG_LEVEL_DEBUG"]: logging.DEBUG,
     ENUMS["GGML_LOG_LEVEL_INFO"]: logging.DEBUG,  # a model load writes some hundred of these
-    ENUMS["GGML_LOG_LEVEL_WARN"]: logging.WARNING,
+    ENUMS["GGML_LOG_LEVEL_WARN"]: logging.DEBUG,  # mostly about choices that are ours on purpose
     ENUMS["GGML_LOG_LEVEL_ERROR"]: logging.ERROR,
 }
 MAX_RECORD_BYTES = 4096

@@ -1,0 +1,173 @@
+"""`Generation`: from a decoded request to a run.
+
+Template, tokens, checks against the model, submission: whatever can be wrong with a request is
+found here, before anything is computed and before an answer has begun.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from cria.api.chat import ChatCompletionRequest
+from cria.api.completions import CompletionRequest
+from cria.api.generation_request import GenerationRequest
+from cria.api.models import ModelCard
+from cria.config import EngineConfig, ServerConfig
+from cria.errors import (
+    ContextLengthExceeded,
+    EngineUnavailable,
+    ModelNotFound,
+    SetupError,
+)
+from cria.generation.engine_client import EngineClient, EngineStatus, engine_environment
+from cria.generation.run import Run, RunHead
+from cria.output.processor import OutputProcessor
+from cria.prompt.loading import TextSide, load_text_side
+from cria.sampling_params import SamplingParams
+
+Offload = Callable[..., Any]
+"""`offload(function, *args)` runs a call that blocks, such as tokenising, out of the way."""
+
+
+class Generation:
+    """One model: its text side in this process, its engine in another one."""
+
+    def __init__(
+        self,
+        client: EngineClient,
+        text: TextSide,
+        config: ServerConfig,
+        offload: Offload,
+    ) -> None:
+        self._client = client
+        self._tokenizer, self._template, self._pieces = text
+        self._config = config
+        self._offload = offload
+        self.created = int(time.time())
+        self.model_ids = config.aliases
+
+    @classmethod
+    def open(
+        cls, engine_config: EngineConfig, server_config: ServerConfig, *, offload: Offload
+    ) -> Generation:
+        """Start the engine and load the text side; SetupError if the file is no model."""
+        environment = engine_environment()
+        text = load_text_side(engine_config.model_path)
+        if not server_config.aliases:
+            name = model_name(engine_config.model_path)
+            server_config = msgspec.structs.replace(server_config, aliases=(name,))
+        client = EngineClient(engine_config, environment)
+        client.start()
+        return cls(client, text, server_config, offload)
+
+    def status(self) -> EngineStatus:
+        """How the engine is."""
+        return self._client.status
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        """Wait for the first load; SetupError says why it failed."""
+        if not self._client.wait_settled(timeout):
+            raise SetupError(f"The model was not loaded within {timeout} seconds.")
+        reason = self._client.status.reason
+        if reason is not None:
+            raise SetupError(reason)
+
+    def close(self) -> None:
+        """End the engine."""
+        self._client.close()
+
+    def model_card(self) -> ModelCard:
+        """What `/v1/models` says."""
+        info = self._client.status.info
+        meta: dict[str, int | str] = {"n_vocab": len(self._pieces)}
+        if info is not None:
+            meta |= {
+                "n_params": info.num_parameters,
+                "size": info.model_bytes,
+                "n_ctx": info.context_size,
+                "n_slots": info.num_slots,
+            }
+        return ModelCard(self.model_ids[0], self.created, meta=meta)
+
+    def start_completion(self, request: CompletionRequest) -> Run:
+        """Submit all choices of all prompts; RequestError before anything is submitted."""
+        self._check(request)
+        prompts = [self._encode_prompt(prompt) for prompt in request.prompt_list()]
+        return self._start(request, prompts, RunHead.new("cmpl", self.model_ids[0]), "prompt")
+
+    def start_chat(self, request: ChatCompletionRequest) -> Run:
+        """Render the conversation and submit all choices."""
+        self._check(request)
+        prompt = self._offload(self._encode_chat, request)
+        head = RunHead.new("chatcmpl", self.model_ids[0])
+        return self._start(request, [prompt], head, "messages")
+
+    def _check(self, request: GenerationRequest) -> None:
+        """What can be checked without tokenising."""
+        if request.model not in self.model_ids:
+            raise ModelNotFound(request.model)
+        status = self._client.status
+        if status.state != "ready":
+            raise EngineUnavailable(_why_unavailable(status))
+        if status.info is not None:
+            self._tokenizer.context_size = status.info.context_size
+        self._tokenizer.check_logit_bias(request.logit_bias)
+
+    def _encode_prompt(self, prompt: str | list[int]) -> list[int]:
+        if isinstance(prompt, str):
+            token_ids: list[int] = self._offload(self._tokenizer.encode_text, prompt)
+            return token_ids
+        self._tokenizer.check_ids(prompt, "prompt")
+        return prompt
+
+    def _encode_chat(self, request: ChatCompletionRequest) -> list[int]:
+        segments = self._template.render(
+            request.template_messages(), kwargs=request.template_kwargs()
+        )
+        return self._tokenizer.encode_chat(segments)
+
+    def _start(
+        self, request: GenerationRequest, prompts: list[list[int]], head: RunHead, param: str
+    ) -> Run:
+        for token_ids in prompts:
+            self._check_length(token_ids, param)
+        run = Run(head, self._client, self._config.heartbeat_seconds)
+        params = request.sampling_params()
+        try:
+            for token_ids in prompts:
+                run.add_prompt(len(token_ids))
+                for number in range(request.n):
+                    processor = OutputProcessor(self._pieces, request.stop)
+                    run.add_choice(token_ids, _for_choice(params, number), processor)
+        except EngineUnavailable:
+            run.cancel()
+            raise
+        return run
+
+    def _check_length(self, token_ids: list[int], param: str) -> None:
+        info = self._client.status.info
+        if info is not None and len(token_ids) >= info.context_size:
+            raise ContextLengthExceeded(len(token_ids), info.context_size, param=param)
+
+
+def model_name(path: str) -> str:
+    """The id of a model without an alias: its file's name, without the ending."""
+    return os.path.basename(path).removesuffix(".gguf")
+
+
+def _for_choice(params: SamplingParams, number: int) -> SamplingParams:
+    """Choices of one request with one seed must still differ from each other."""
+    if params.seed is None or number == 0:
+        return params
+    return msgspec.structs.replace(params, seed=(params.seed + number) % (2**32 - 1))
+
+
+def _why_unavailable(status: EngineStatus) -> str:
+    if status.state == "loading":
+        return f"The model is loading ({status.progress:.0%}); try again in a moment."
+    return "The engine is being started again; try again in a moment."

@@ -1,0 +1,162 @@
+"""`Run`: all generations of one HTTP request, as one stream of events.
+
+Each choice is a sequence of the engine's. Their outputs arrive in one queue and leave as text;
+what is left when the reader stops, for whatever reason, is cancelled.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+import uuid
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from cria.api.usage import Usage
+from cria.errors import ClientGone, EngineDied, EngineError
+from cria.generation.engine_client import EngineClient
+from cria.ipc.messages import FinishReason, SequenceOutput
+from cria.output.processor import OutputProcessor
+from cria.sampling_params import SamplingParams
+
+
+class ChoiceDelta(NamedTuple):
+    """More text of one choice; never empty."""
+
+    index: int
+    text: str
+
+
+class ChoiceFinished(NamedTuple):
+    """The choice is complete; `finish_reason` is `stop` or `length`."""
+
+    index: int
+    finish_reason: str
+
+
+class Heartbeat(NamedTuple):
+    """Nothing has happened for a while; the run goes on."""
+
+
+Event = ChoiceDelta | ChoiceFinished | Heartbeat
+
+
+class RunHead(NamedTuple):
+    """What the answer says about itself."""
+
+    id: str
+    created: int
+    model: str
+
+    @classmethod
+    def new(cls, prefix: str, model: str) -> RunHead:
+        """A fresh id, `prefix` being `chatcmpl` or `cmpl`."""
+        return cls(f"{prefix}-{uuid.uuid4().hex}", int(time.time()), model)
+
+
+class _Choice:
+    """One generation: its sequence in the engine and the state of its text."""
+
+    def __init__(self, processor: OutputProcessor) -> None:
+        self.processor = processor
+        self.request_id = -1
+        self.num_tokens = 0
+        self.done = False
+
+
+class Run:
+    """Read `events()` once, to its end or not; `cancel()` from anywhere ends it early."""
+
+    def __init__(self, head: RunHead, client: EngineClient, heartbeat_seconds: float) -> None:
+        self.id, self.created, self.model = head
+        self._client = client
+        self._heartbeat_seconds = heartbeat_seconds
+        self._queue: queue.SimpleQueue[tuple[int, SequenceOutput | EngineDied | None]] = (
+            queue.SimpleQueue()
+        )
+        self._choices: list[_Choice] = []
+        self._num_prompt_tokens = 0
+        self._cancelled = False
+
+    @property
+    def num_choices(self) -> int:
+        return len(self._choices)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens so far; complete when `events()` has ended."""
+        return Usage(self._num_prompt_tokens, sum(c.num_tokens for c in self._choices))
+
+    def add_prompt(self, num_tokens: int) -> None:
+        """Count a prompt: once, however many choices share it."""
+        self._num_prompt_tokens += num_tokens
+
+    def add_choice(
+        self, token_ids: list[int], params: SamplingParams, processor: OutputProcessor
+    ) -> None:
+        """Submit one more generation; EngineUnavailable if there is no engine for it."""
+        index, choice = len(self._choices), _Choice(processor)
+        self._choices.append(choice)
+        sink = self._queue.put
+        choice.request_id = self._client.submit(
+            token_ids, params, lambda output: sink((index, output))
+        )
+
+    def events(self) -> Iterator[Event]:
+        """What happens, as it happens.
+
+        Raises EngineDied or EngineError if the engine fails, ClientGone after `cancel()`.
+        """
+        try:
+            while not all(choice.done for choice in self._choices):
+                yield from self._next_events()
+        finally:
+            self._cancel_open_choices()
+
+    def cancel(self) -> None:
+        """Free all sequences; idempotent, and callable from any thread."""
+        if not self._cancelled:
+            self._cancelled = True
+            self._cancel_open_choices()
+            self._queue.put((-1, None))
+
+    def _next_events(self) -> Iterator[Event]:
+        try:
+            index, output = self._queue.get(timeout=self._heartbeat_seconds)
+        except queue.Empty:
+            yield Heartbeat()
+            return
+        if self._cancelled or output is None:
+            raise ClientGone("The client closed the connection.")
+        if isinstance(output, EngineDied):
+            raise output
+        choice = self._choices[index]
+        if not choice.done:
+            yield from self._advance(index, choice, output)
+
+    def _advance(self, index: int, choice: _Choice, output: SequenceOutput) -> Iterator[Event]:
+        if output.finish_reason is FinishReason.ERROR:
+            raise EngineError(f"The engine could not go on: {output.error}.")
+        choice.num_tokens += len(output.token_ids)
+        text = choice.processor.feed(output.token_ids)
+        reason = _wire_reason(output.finish_reason)
+        if reason is not None:
+            choice.num_tokens = output.num_generated_tokens
+            text += choice.processor.flush()
+        if choice.processor.stopped:
+            self._client.cancel(choice.request_id)
+            reason = "stop"
+        if text:
+            yield ChoiceDelta(index, text)
+        if reason is not None:
+            choice.done = True
+            yield ChoiceFinished(index, reason)
+
+    def _cancel_open_choices(self) -> None:
+        for choice in self._choices:
+            if not choice.done and choice.request_id >= 0:
+                self._client.cancel(choice.request_id)
+
+
+def _wire_reason(reason: FinishReason | None) -> str | None:
+    return None if reason is None else reason.value
