@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
-"""Fetch llama.cpp, build it, prove that it works, install it into ``cria/native/lib/``.
+"""Fetch llama.cpp, build it, prove that it works, install it into `cria/native/lib/`.
 
-Runs on a bare Python 3.10+, before anything is pip-installed: standard library only, and it never imports cria.
-Three rules hold throughout:
+Runs on a bare Python, before anything is installed: standard library only, never imports cria.
 
-1. What is installed has passed its check. Everything is made beside the old libraries and swapped in at the end.
-2. Every failure that a user can cause or repair is a ``BuildError``: one sentence that says what, why and how to
-   repair it, never a traceback.
-3. What is built is a function of the options, the sources, the compiler and the CPU. Their hash, the key in
-   ``BUILD_INFO.json``, is what makes a second run a no-op.
+1. What is installed has passed its check: it is made beside the old libraries and swapped in last.
+2. A failure that a user can cause or repair is a BuildError: one sentence, never a traceback.
+3. The options, the sources, the compiler and the CPU decide what is built. Their hash, the key in
+   BUILD_INFO.json, makes a second run a no-op.
 """
 
 from __future__ import annotations
@@ -40,90 +38,58 @@ ROOT = Path(__file__).resolve().parent
 NATIVE = ROOT / "native"
 LIB = ROOT / "cria" / "native" / "lib"
 UPSTREAM = "https://github.com/ggml-org/llama.cpp"
-GIB = 1 << 30
 
-# What each missing piece is called, what needs it, and how it is installed.
+# --- Tables -------------------------------------------------------------------------------------
+# fmt: off
+
+# What may be missing: its name, why it is needed, how Debian/Ubuntu, Fedora and macOS install it.
 MISSING = {
-    "compiler": (
-        "a C++ compiler",
-        "llama.cpp is compiled on this machine",
-        "sudo apt install build-essential",
-        "sudo dnf install gcc-c++",
-        "xcode-select --install",
-    ),
-    "cmake": (
-        "cmake 3.18 or newer",
-        "it configures the build, and pip could not fetch it as a wheel either",
-        "sudo apt install cmake",
-        "sudo dnf install cmake",
-        "brew install cmake",
-    ),
-    "ninja": (
-        "ninja",
-        "it runs the build, and pip could not fetch it as a wheel either",
-        "sudo apt install ninja-build",
-        "sudo dnf install ninja-build",
-        "brew install ninja",
-    ),
-    "pip": (
-        "pip",
-        "it fetches the llama.cpp source (or name a source tree with --source)",
-        "sudo apt install python3-pip, or python -m ensurepip in a virtual environment",
-        "sudo dnf install python3-pip",
-        "python3 -m ensurepip",
-    ),
-    "git": (
-        "git",
-        "--git-ref clones llama.cpp",
-        "sudo apt install git",
-        "sudo dnf install git",
-        "xcode-select --install",
-    ),
-    "nvcc": (
-        "the CUDA compiler nvcc",
-        "a CUDA build compiles GPU kernels",
-        "sudo apt install nvidia-cuda-toolkit",
-        "sudo dnf install cuda-toolkit (from NVIDIA's repository)",
-        "not available, use --metal",
-    ),
-    "cublas": (
-        "cuBLAS (the library and its headers)",
-        "llama.cpp's CUDA backend links against it",
-        "sudo apt install libcublas-dev-13-0 (your toolkit's version), or nvidia-cuda-toolkit",
-        "sudo dnf install libcublas-devel-13-0 (your toolkit's version)",
-        "not available, use --metal",
-    ),
-    "hip": (
-        "the ROCm compiler hipcc",
-        "a HIP build compiles GPU kernels",
+    "compiler": ("a C++ compiler", "llama.cpp is compiled on this machine",
+        "sudo apt install build-essential", "sudo dnf install gcc-c++", "xcode-select --install"),
+    "cmake": ("cmake 3.18 or newer", "it configures the build, and pip could not fetch it",
+        "sudo apt install cmake", "sudo dnf install cmake", "brew install cmake"),
+    "ninja": ("ninja", "it runs the build, and pip could not fetch it",
+        "sudo apt install ninja-build", "sudo dnf install ninja-build", "brew install ninja"),
+    "pip": ("pip", "it fetches what the build needs from the package index",
+        "sudo apt install python3-pip", "sudo dnf install python3-pip", "python3 -m ensurepip"),
+    "git": ("git", "--git-ref clones llama.cpp",
+        "sudo apt install git", "sudo dnf install git", "xcode-select --install"),
+    "nvcc": ("the CUDA compiler nvcc", "a CUDA build compiles GPU kernels",
+        "sudo apt install nvidia-cuda-toolkit", "sudo dnf install cuda-toolkit (NVIDIA's packages)",
+        "CUDA does not exist there, use --metal"),
+    "cublas": ("cuBLAS", "the CUDA backend includes its headers and links against it",
+        "sudo apt install libcublas-dev-13-0 (13-0: your CUDA version) or nvidia-cuda-toolkit",
+        "sudo dnf install libcublas-devel-13-0", "CUDA does not exist there, use --metal"),
+    "hip": ("the ROCm compiler hipcc or its libraries", "a HIP build compiles GPU kernels",
         "sudo apt install hipcc libhipblas-dev librocblas-dev",
-        "sudo dnf install hipcc hipblas-devel rocblas-devel",
-        "not available, use --metal",
-    ),
-    "vulkan": (
-        "the Vulkan headers, the shader compiler glslc or the SPIR-V headers",
-        "a Vulkan build compiles shaders",
+        "sudo dnf install hipcc hipblas-devel rocblas-devel", "HIP does not exist there, use --metal"),
+    "vulkan": ("glslc, the Vulkan headers or the SPIR-V headers", "a Vulkan build compiles shaders",
         "sudo apt install libvulkan-dev glslc spirv-headers",
         "sudo dnf install vulkan-devel glslc spirv-headers-devel",
-        "brew install vulkan-loader vulkan-headers shaderc spirv-headers",
-    ),
+        "brew install vulkan-loader vulkan-headers shaderc spirv-headers"),
 }
 
-# A line of a failed configure or compile step, and what it means. A name in MISSING, or a whole sentence.
+# What a line of a failed step's output means: a name in MISSING, or a sentence.
 KNOWN_FAILURES = (
     (r"CUDA::cublas|cublas_v2\.h.*No such file", "cublas"),
     (r"Could NOT find Vulkan|SPIRV-Headers|vulkan/vulkan.*No such file", "vulkan"),
-    (r'Could not find a package configuration file provided by "(hip|hipblas|rocblas)"', "hip"),
-    (r"No space left on device", "the disk is full: free some space, or set XDG_CACHE_HOME to a larger disk"),
-    (r"Killed signal terminated program", "the compiler ran out of memory: try again with --jobs 1"),
-    (r"unsupported GNU version|unsupported clang version",
-     "this CUDA toolkit does not work with this C++ compiler: install an older g++ and set CC and CXX to it"),
+    (r'package configuration file provided by "(hip|hipblas|rocblas)"', "hip"),
+    (r"No space left on device",
+     "the disk is full: free some space, or set XDG_CACHE_HOME to a larger disk"),
+    (r"Killed signal terminated program", "the compiler ran out of memory: try --jobs 1"),
+    (r"unsupported (GNU|clang) version",
+     "this CUDA toolkit refuses this C++ compiler: install an older one, set CC and CXX to it"),
     (r"abi_probe\.c.*error:",
-     "this llama.cpp tree has another C interface than Cria's bindings: use the tree that native/llama.lock pins"),
-    (r"CMAKE_CXX_COMPILER.*is not able to compile", "the C++ compiler cannot compile a simple program: see the log"),
+     "this llama.cpp has another C interface than Cria's bindings: use the one in native/llama.lock"),
+    (r"is not able to compile a simple test program",
+     "the compiler cannot compile a simple program: it is damaged or incomplete, see the log"),
 )
 
-# First and last CUDA toolkit that compiles for a compute capability; no last one: still supported.
+NETWORK_TROUBLE = re.compile(
+    r"NewConnection|name resolution|Max retries|Connection(Error|Refused|Reset)|Proxy ?Error|"
+    r"[Tt]imed out|SSLError|Connection (refused|broken|reset)|No route to host")
+
+# First and last CUDA toolkit for each compute capability; None: still supported.
 CUDA_ARCHS: dict[int, tuple[tuple[int, int], tuple[int, int] | None]] = {
     35: ((5, 0), (11, 8)), 37: ((6, 5), (11, 8)), 50: ((6, 0), (12, 9)), 52: ((6, 5), (12, 9)),
     53: ((7, 0), (12, 9)), 60: ((8, 0), (12, 9)), 61: ((8, 0), (12, 9)), 62: ((8, 0), (12, 9)),
@@ -131,47 +97,30 @@ CUDA_ARCHS: dict[int, tuple[tuple[int, int], tuple[int, int] | None]] = {
     86: ((11, 1), None), 87: ((11, 4), None), 88: ((13, 0), None), 89: ((11, 8), None),
     90: ((11, 8), None), 100: ((12, 8), None), 101: ((12, 8), (12, 9)), 103: ((12, 9), None),
     110: ((13, 0), None), 120: ((12, 8), None), 121: ((12, 9), None),
-}  # fmt: skip
+}
 
 BACKENDS = {"cuda": "GGML_CUDA", "vulkan": "GGML_VULKAN", "hip": "GGML_HIP", "metal": "GGML_METAL"}
 DISK_GIB = {"cpu": 1.5, "cuda": 6.0, "hip": 6.0, "vulkan": 2.5, "metal": 1.5}
 
-# Upstream renamed its options from LLAMA_* to GGML_*; people's notes and scripts still have the old names.
+# Upstream renamed its options from LLAMA_* to GGML_*; people's notes still have the old names.
 RENAMED = {"LLAMA_CUBLAS": "GGML_CUDA", "LLAMA_HIPBLAS": "GGML_HIP"}
 RENAMED_FAMILIES = re.compile(
-    r"LLAMA_(CUDA|METAL|VULKAN|HIP|SYCL|CANN|RPC|NATIVE|BLAS|AVX|AVX2|AVX512|FMA|F16C|SSE42|BMI2|AMX|ACCELERATE|"
-    r"LTO|CCACHE|OPENMP|LLAMAFILE|CPU|SCHED|KOMPUTE|LASX|LSX)(_\w+)?"
-)
-DROPPED = {"LLAMA_CUDA_F16", "LLAMA_CURL", "LLAMA_K_QUANTS", "LLAMA_CUDA_DMMV_X", "LLAMA_CUDA_MMV_Y",
-           "LLAMA_CUDA_FORCE_DMMV", "LLAMA_CUDA_KQUANTS_ITER", "LLAMA_CUDA_PEER_MAX_BATCH_SIZE"}  # fmt: skip
-SHARED_ONLY = {"BUILD_SHARED_LIBS": False, "LLAMA_STATIC": True, "GGML_STATIC": True}
+    r"LLAMA_(CUDA|METAL|VULKAN|HIP|SYCL|CANN|RPC|NATIVE|BLAS|AVX|AVX2|AVX512|FMA|F16C|SSE42|BMI2|"
+    r"AMX|ACCELERATE|LTO|CCACHE|OPENMP|LLAMAFILE|CPU|SCHED|LASX|LSX)(_\w+)?")
+DROPPED = {"LLAMA_CUDA_F16", "LLAMA_CURL", "LLAMA_K_QUANTS", "LLAMA_CUDA_DMMV_X",
+           "LLAMA_CUDA_MMV_Y", "LLAMA_CUDA_FORCE_DMMV", "LLAMA_CUDA_KQUANTS_ITER",
+           "LLAMA_CUDA_PEER_MAX_BATCH_SIZE"}
+NEVER = {"BUILD_SHARED_LIBS": False, "LLAMA_STATIC": True, "GGML_STATIC": True}
 
-CRASHES = {signal.SIGILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE}
-CHECK_SECONDS = 180
-LOG_TAIL = 30
-
-
-class BuildError(Exception):
-    """What the user is told, in one sentence; ``tail`` is printed before it."""
-
-    def __init__(self, sentence: str, tail: Sequence[str] = ()) -> None:
-        super().__init__(sentence)
-        self.tail = tuple(tail)
-
-
-def missing(piece: str) -> BuildError:
-    what, why, debian, fedora, macos = MISSING[piece]
-    return BuildError(
-        f"{what} is missing: {why}. Debian/Ubuntu: {debian}; Fedora: {fedora}; macOS: {macos}."
-    )
-
-
-# --- The steps of the ladder: data, tried from the top until a build survives its check ------------------------------
+ALWAYS_ON = ("BUILD_SHARED_LIBS", "LLAMA_BUILD_COMMON", "LLAMA_BUILD_TOOLS", "GGML_RPC",
+             "CMAKE_BUILD_WITH_INSTALL_RPATH")
+ALWAYS_OFF = ("LLAMA_BUILD_SERVER", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_APP",
+              "LLAMA_BUILD_UI", "LLAMA_OPENSSL", "LLAMA_CURL")
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One choice of CPU features. ``feature``: only worth trying if the CPU advertises one that begins so."""
+    """A choice of CPU features; `feature`: pointless unless the CPU advertises one so named."""
 
     name: str
     feature: str = ""
@@ -185,40 +134,61 @@ NO_AVX512 = (*NO_AMX, "-mno-avx512f", "-mno-avx512bf16", "-mno-avx512fp16", "-mn
 X86_SWITCHES = ("GGML_SSE42", "GGML_AVX", "GGML_AVX2", "GGML_BMI2", "GGML_FMA", "GGML_F16C")
 AVX2 = (("GGML_NATIVE", "OFF"), *((name, "ON") for name in X86_SWITCHES))
 PLAIN = (("GGML_NATIVE", "OFF"), *((name, "OFF") for name in X86_SWITCHES))
-AVX512_VARIANTS = ("skylakex", "cannonlake", "cascadelake", "icelake", "cooperlake", "zen4")
+AMX_VARIANTS = ("sapphirerapids",)
+AVX512_VARIANTS = (*AMX_VARIANTS, "skylakex", "cannonlake", "cascadelake", "icelake", "cooperlake",
+                   "zen4")
 
+# A hypervisor may advertise CPU features and kill the process that uses them. Each ladder is
+# climbed down from its top until a build survives its check.
 LADDERS = {
     "x86": (
-        Rung("every CPU feature"),
+        Rung("no CPU feature excluded"),
         Rung("no AMX", "amx", NO_AMX),
         Rung("no AMX, no AVX-512", "avx512", NO_AVX512),
         Rung("AVX2 baseline", "avx2", NO_AVX512, AVX2),
         Rung("plain x86-64", "", NO_AVX512, PLAIN),
     ),
     "other": (
-        Rung("every CPU feature"),
+        Rung("no CPU feature excluded"),
         Rung("the architecture's baseline", "", (), (("GGML_NATIVE", "OFF"),)),
     ),
     "portable": (
         Rung("every CPU variant"),
-        Rung("no AMX variant", "amx", dropped_variants=("sapphirerapids",)),
-        Rung("no AVX-512 variant", "avx512", dropped_variants=("sapphirerapids", *AVX512_VARIANTS)),
+        Rung("no AMX variant", "amx", dropped_variants=AMX_VARIANTS),
+        Rung("no AMX, no AVX-512 variant", "avx512", dropped_variants=AVX512_VARIANTS),
     ),
 }
+# fmt: on
 
-# What the compiler defines for a CPU feature, for BUILD_INFO.json.
+# How compilers name the CPU features that they may use.
 FEATURE_MACROS = re.compile(
-    r"#define __(SSE4_2|AVX|AVX2|FMA|F16C|BMI2|AVXVNNI|AVX512(?:F|CD|BW|DQ|VL|VNNI|VBMI|BF16|FP16)|"
-    r"AMX_(?:TILE|INT8|BF16)|ARM_FEATURE_(?:DOTPROD|MATMUL_INT8|SVE\w*|SME|FP16_VECTOR_ARITHMETIC))__ "
+    r"#define __(SSE4_2|AVX|AVX2|FMA|F16C|BMI2|AVXVNNI|AVX512[A-Z0-9]+|AMX_[A-Z0-9]+|"
+    r"ARM_FEATURE_(?:DOTPROD|MATMUL_INT8|SVE\w*|SME))(?:__)? "
 )
+CRASHES = {signal.SIGILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE}
+CHECK_SECONDS = 180
 
 
-# --- Options ----------------------------------------------------------------------------------------------------------
+class BuildError(Exception):
+    """What the user is told, in one sentence; the lines of `tail` are printed before it."""
+
+    def __init__(self, sentence: str, tail: Sequence[str] = ()) -> None:
+        super().__init__(sentence)
+        self.tail = tuple(tail)
+
+
+def missing(piece: str) -> BuildError:
+    what, why, debian, fedora, macos = MISSING[piece]
+    install = f"Debian/Ubuntu: {debian}; Fedora: {fedora}; macOS: {macos}"
+    return BuildError(f"{what} is missing: {why}. {install}.")
+
+
+# --- Options ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for, already translated and checked."""
+    """What the user asked for, translated and checked."""
 
     source: Path | None = None
     git_ref: str | None = None
@@ -233,48 +203,49 @@ class Options:
     notes: tuple[str, ...] = ()
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
         prog="build_native.py",
         allow_abbrev=False,
         description="Build llama.cpp and Cria's own native library into cria/native/lib/.",
     )
-    tree = made.add_mutually_exclusive_group()
+    tree = parser.add_mutually_exclusive_group()
     tree.add_argument("--source", metavar="DIR", type=Path, help="build this llama.cpp tree")
-    tree.add_argument("--git-ref", metavar="REF", help="clone upstream at this tag, branch or commit")
-    made.add_argument(
-        "--cuda-arch", metavar="ARCH", action="append", default=[],
-        help="build for NVIDIA GPUs of exactly these compute capabilities: 75, sm_75, 7.5, '75;86', native",
-    )  # fmt: skip
-    for backend in ("vulkan", "hip", "metal"):
-        made.add_argument(f"--{backend}", action="store_true", help=f"build the {backend} backend")
-    made.add_argument("--portable", action="store_true", help="every CPU variant, chosen at run time")
-    made.add_argument("-D", metavar="NAME=VALUE", dest="defines", action="append", default=[],
-                      help="a CMake option; old LLAMA_* names are translated")  # fmt: skip
-    made.add_argument("--clean", action="store_true", help="forget the build and source trees first")
-    made.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="compile N files at a time")
-    made.add_argument("-v", "--verbose", action="store_true", help="show the output of every command")
-    made.add_argument("--info", action="store_true", help="say what is installed, and stop")
-    return made
+    tree.add_argument("--git-ref", metavar="REF", help="clone this upstream tag, branch or commit")
+    archs = "CUDA for exactly these compute capabilities: 75, '75;86', sm_75, 7.5, native"
+    parser.add_argument("--cuda-arch", metavar="ARCH", action="append", default=[], help=archs)
+    parser.add_argument("--vulkan", action="store_true", help="build the Vulkan backend")
+    parser.add_argument("--hip", action="store_true", help="build the HIP backend (AMD GPUs)")
+    parser.add_argument("--metal", action="store_true", help="build the Metal backend (Apple)")
+    cpu = "build for every CPU of this architecture; the best variant is chosen at run time"
+    parser.add_argument("--portable", action="store_true", help=cpu)
+    define = "a CMake option; old LLAMA_* names are translated"
+    parser.add_argument("-D", metavar="NAME=VALUE", action="append", default=[], help=define)
+    parser.add_argument("--clean", action="store_true", help="start from an empty build folder")
+    parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="compile N at a time")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show each command's output")
+    parser.add_argument("--info", action="store_true", help="say what is installed, and stop")
+    return parser
 
 
 def parse_options(argv: Sequence[str] | None, env: Mapping[str, str]) -> Options:
-    args = parser().parse_args(argv)
+    args = make_parser().parse_args(argv)
     if args.jobs < 0:
-        raise BuildError(f"--jobs {args.jobs} is not a number of jobs: give 1 or more.")
-    defines, notes = translate_defines(args.defines)
+        raise BuildError(f"--jobs {args.jobs} is no number of jobs: give 1 or more.")
+    defines, notes = translate_defines(args.D)
     wanted = [name for name in ("vulkan", "hip", "metal") if getattr(args, name)]
-    if args.cuda_arch or is_on(env.get("LLAMA_CUBLAS", "OFF"), "LLAMA_CUBLAS"):
+    if args.cuda_arch or is_on(env.get("LLAMA_CUBLAS", ""), "LLAMA_CUBLAS"):
         wanted.append("cuda")
     backends = select_backends(wanted, defines)
     archs = parse_cuda_archs(args.cuda_arch)
     if "cuda" in backends and not archs and "CMAKE_CUDA_ARCHITECTURES" not in defines:
         archs = ("native",)
-    if args.portable and "metal" not in backends and defines.get("GGML_NATIVE", "OFF") != "OFF":
-        raise BuildError("--portable and -D GGML_NATIVE=ON contradict each other: choose one.")
-    rest = tuple((name, value) for name, value in defines.items() if name not in BACKENDS.values())
-    return Options(args.source, args.git_ref, backends, archs, rest, args.portable, args.clean,
-                   args.jobs, args.verbose, args.info, tuple(notes))  # fmt: skip
+    return Options(
+        source=args.source, git_ref=args.git_ref, backends=backends, cuda_archs=archs,
+        defines=tuple((n, v) for n, v in defines.items() if n not in BACKENDS.values()),
+        portable=args.portable, clean=args.clean, jobs=args.jobs, verbose=args.verbose,
+        info=args.info, notes=notes,
+    )  # fmt: skip
 
 
 def is_on(value: str, name: str) -> bool:
@@ -287,49 +258,50 @@ def is_on(value: str, name: str) -> bool:
     raise BuildError(f"{name}={value} is neither on nor off: give ON or OFF.")
 
 
-def translate_defines(texts: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+def translate_defines(texts: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """New names and values, and a note for each name that changed or went away."""
     defines: dict[str, str] = {}
-    notes: list[str] = []
+    notes = []
     for text in texts:
         match = re.fullmatch(r"([A-Za-z_]\w*)(?::[A-Z]+)?=(.*)", text, re.DOTALL)
         if not match:
             raise BuildError(f"-D {text} is not of the form NAME=VALUE.")
-        name, value = match.groups()
-        if name in DROPPED:
-            notes.append(f"{name} no longer exists in llama.cpp and is left out")
-            continue
-        if name in SHARED_ONLY and is_on(value, name) == SHARED_ONLY[name]:
+        old, value = match.groups()
+        new = translate_name(old)
+        if old in NEVER and is_on(value, old) == NEVER[old]:
             raise BuildError(f"-D {text} cannot be: Cria loads llama.cpp as shared libraries.")
-        new_name = translate_name(name)
-        if new_name != name:
-            notes.append(f"{name} is called {new_name} now")
-        defines[new_name] = value
-    return defines, notes
+        if new is None:
+            notes.append(f"{old} no longer exists in llama.cpp and is left out")
+            continue
+        if new != old:
+            notes.append(f"{old} is called {new} now")
+        defines[new] = value
+    return defines, tuple(notes)
 
 
-def translate_name(name: str) -> str:
+def translate_name(name: str) -> str | None:
+    if name in DROPPED:
+        return None
     if name in RENAMED:
         return RENAMED[name]
-    return "GGML_" + name[len("LLAMA_") :] if RENAMED_FAMILIES.fullmatch(name) else name
+    return f"GGML_{name[len('LLAMA_'):]}" if RENAMED_FAMILIES.fullmatch(name) else name
 
 
 def select_backends(wanted: Iterable[str], defines: Mapping[str, str]) -> tuple[str, ...]:
-    """The flags and the -D switches say the same things; they may not contradict each other."""
+    """`--hip` and `-D GGML_HIP=ON` say the same thing; they may not contradict each other."""
     chosen = set(wanted)
     for backend, switch in BACKENDS.items():
-        if switch not in defines:
-            continue
-        if is_on(defines[switch], switch):
+        if is_on(defines.get(switch, ""), switch):
             chosen.add(backend)
-        elif backend in chosen:
-            raise BuildError(f"-D {switch}=OFF contradicts the request for a {backend} build: choose one.")
+        elif backend in chosen and switch in defines:
+            raise BuildError(f"-D {switch}=OFF contradicts the request for {backend}: choose one.")
     if {"cuda", "hip"} <= chosen:
         raise BuildError("CUDA and HIP cannot be built together: choose one.")
     return tuple(sorted(chosen))
 
 
 def parse_cuda_archs(texts: Iterable[str]) -> tuple[str, ...]:
-    """``75``, ``sm_75``, ``compute_75``, ``7.5``, ``90a``, ``native``, lists of them; each once, in order."""
+    """Lists of 75, sm_75, compute_75, 7.5, 90a or native, to 75 and so on, each once."""
     found: dict[str, None] = {}
     for text in texts:
         words = [word for word in re.split(r"[;,\s]+", text) if word]
@@ -340,39 +312,31 @@ def parse_cuda_archs(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def parse_cuda_arch(word: str) -> str:
-    lower = word.lower()
-    if lower == "native":
-        return lower
-    match = re.fullmatch(r"(?:sm_?|compute_?)?([0-9]{2,3})([af]?)", lower, re.ASCII)
-    dotted = re.fullmatch(r"([0-9]{1,2})\.([0-9])([af]?)", lower, re.ASCII)
-    if dotted:
-        number, suffix = int(dotted[1] + dotted[2]), dotted[3]
-    elif match:
-        number, suffix = int(match[1]), match[2]
-    else:
-        refuse_arch(word)
-    if number not in CUDA_ARCHS or (suffix and number < (90 if suffix == "a" else 100)):
-        refuse_arch(word)
+    text = word.lower()
+    if text == "native":
+        return text
+    match = re.fullmatch(r"(?:sm_?|compute_?)?([0-9]{2,3})([af]?)", text) or re.fullmatch(
+        r"([0-9]{1,2}\.[0-9])([af]?)", text
+    )
+    number, suffix = (int(match[1].replace(".", "")), match[2]) if match else (0, "")
+    # 90a and 100f name features of one architecture or family; older ones have no such variants.
+    if number not in CUDA_ARCHS or (suffix and number < {"a": 90, "f": 100}[suffix]):
+        known = ", ".join(map(str, CUDA_ARCHS))
+        raise BuildError(f"'{word}' is no CUDA architecture: give native or one of {known}.")
     return f"{number}{suffix}"
 
 
-def refuse_arch(word: str) -> NoReturn:
-    known = ", ".join(map(str, CUDA_ARCHS))
-    raise BuildError(f"'{word}' is not a CUDA architecture: give native or one of {known} (sm_75 and 7.5 mean 75).")
-
-
-# --- Small tools ------------------------------------------------------------------------------------------------------
+# --- Small tools --------------------------------------------------------------------------------
 
 
 def cache_dir() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "cria"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cria"
 
 
-def output_of(*command: str | Path, env: Mapping[str, str] | None = None) -> str:
-    """A short command's output, or an empty string if it cannot be run or fails."""
+def output_of(*command: str | Path) -> str:
+    """A short command's output; an empty string if it cannot be run or fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""
@@ -396,58 +360,62 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
 
 
-def own_environment() -> dict[str, str]:
-    """Ours without the compiler's variables: pip must not see them, and CMake gets them spelled out."""
-    hidden = {"CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "PYTHONHOME"}
-    return {name: value for name, value in os.environ.items() if name not in hidden}
+def plain_environment() -> dict[str, str]:
+    """Without the compiler's variables: pip must not see them, CMake gets them spelled out."""
+    compiler = {"CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS"}
+    return {name: value for name, value in os.environ.items() if name not in compiler}
 
 
 @dataclass
 class Console:
-    """Steps, progress and the log file. On a terminal the line of a step is rewritten in place."""
+    """Steps, progress and the log. On a terminal, a step's line is rewritten in place."""
 
     log: Path
     verbose: bool = False
     started: float = field(default_factory=time.monotonic)
-    shown: int = -1
     title: str = ""
+    shown: int = 0
+    open_line: bool = False
 
+    @property
     def elapsed(self) -> str:
         return duration(time.monotonic() - self.started)
 
     def say(self, text: str) -> None:
-        self.end_line()
-        print(text, flush=True)
+        print(f"\n{text}" if self.open_line else text, flush=True)
+        self.open_line = False
 
     def step(self, number: int, title: str) -> None:
-        self.say(f"[{number}/6] {title}")
         self.title, self.shown = f"[{number}/6] {title}", 0
+        self.say(self.title)
 
     def percent(self, value: int) -> None:
         in_place = sys.stdout.isatty() and not self.verbose
-        if value < self.shown + (1 if in_place else 20) and value != 100 or value == self.shown:
+        if value <= self.shown or (not in_place and value < 100 and value < self.shown + 20):
             return
-        self.shown = value
-        line = f"{self.title} ... {value}% {self.elapsed()}"
-        print(f"\r\x1b[K{line}" if in_place else line, end="" if in_place else "\n", flush=True)
+        line, self.shown = f"{self.title} ... {value}% {self.elapsed}", value
+        if in_place:
+            print(f"\r\x1b[K{line}", end="", flush=True)
+            self.open_line = True
+        else:
+            self.say(line)
 
-    def end_line(self) -> None:
-        if self.shown > 0 and sys.stdout.isatty() and not self.verbose:
-            print(flush=True)
-        self.shown = -1
-
-    def run(self, command: Sequence[str | Path], env: Mapping[str, str],
-            on_line: Callable[[str], None] = lambda line: None) -> tuple[int, list[str]]:  # fmt: skip
-        """Runs a long command into the log. Its whole process group ends with us, whatever ends us."""
-        lines: list[str] = []
+    def run(
+        self,
+        command: Sequence[str | Path],
+        env: Mapping[str, str],
+        on_line: Callable[[str], None] = lambda line: None,
+    ) -> tuple[int, list[str]]:
+        """Run a long command into the log; whatever ends us ends its whole process group."""
+        lines = []
         with self.log.open("a", errors="replace") as log:
             log.write(f"\n$ {shlex.join(map(str, command))}\n")
-            child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, text=True, errors="replace",
-                                     start_new_session=True)  # fmt: skip
-            assert child.stdout is not None
+            child = subprocess.Popen(
+                command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+            )  # fmt: skip
             try:
-                for line in child.stdout:
+                for line in child.stdout or ():
                     lines.append(line.rstrip("\n"))
                     log.write(line)
                     on_line(line)
@@ -459,24 +427,25 @@ class Console:
 
 
 def end_group(child: subprocess.Popen[str]) -> None:
-    if child.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+    """Ninja removes half-written objects when it is asked to end, so ask before killing."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is None:
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(child.pid, number)
+                child.wait(5)
 
 
-def failure(step: str, lines: Sequence[str], log: Path) -> BuildError:
-    """The sentence for a known cause, else where to look; with the last lines of the output either way."""
+def step_failure(step: str, lines: Sequence[str], log: Path) -> BuildError:
+    """The sentence for a known cause, else where to look; the output's end either way."""
     text = "\n".join(lines)
-    tail = lines[-LOG_TAIL:]
     for pattern, meaning in KNOWN_FAILURES:
         if re.search(pattern, text):
             sentence = str(missing(meaning)) if meaning in MISSING else f"{meaning}."
-            return BuildError(f"{sentence} (The step '{step}' failed; full log: {log})", tail)
-    return BuildError(f"The step '{step}' failed; its last lines are above, the full log is {log}.", tail)
+            return BuildError(f"{sentence} (Step: {step}; log: {log})", lines[-30:])
+    return BuildError(f"{step} failed: its last lines are above, all are in {log}.", lines[-30:])
 
 
-# --- Toolchain --------------------------------------------------------------------------------------------------------
+# --- Compiler, CPU, build tools -----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -484,42 +453,64 @@ class Toolchain:
     cc: str
     cxx: str
     version: str
-    from_environment: bool = False
 
 
 def find_toolchains(env: Mapping[str, str]) -> list[Toolchain]:
     """The user's CC and CXX if set, then the system's compiler."""
-    found = []
     pairs = [("cc", "c++"), ("gcc", "g++"), ("clang", "clang++")]
     system = next((pair for pair in pairs if all(map(shutil.which, pair))), None)
+    wanted = []
     if env.get("CC") or env.get("CXX"):
-        default = system or ("cc", "c++")
-        found.append(inspect_toolchain(env.get("CC") or default[0], env.get("CXX") or default[1], True))
-    if system:
-        found.append(inspect_toolchain(*system))
+        cc, cxx = system or ("cc", "c++")
+        wanted.append((env.get("CC") or cc, env.get("CXX") or cxx))
+    found = [inspect_toolchain(*pair) for pair in (*wanted, *([system] if system else []))]
     if not found:
         raise missing("compiler")
     return found
 
 
-def inspect_toolchain(cc: str, cxx: str, from_environment: bool = False) -> Toolchain:
-    first_line = output_of(*shlex.split(cxx), "--version").partition("\n")[0].strip()
-    if not first_line or not output_of(*shlex.split(cc), "--version"):
-        if from_environment:
-            raise BuildError(f"CC={cc} CXX={cxx} cannot be run: correct the two variables, or unset them.")
-        raise missing("compiler")
-    return Toolchain(cc, cxx, first_line, from_environment)
+def inspect_toolchain(cc: str, cxx: str) -> Toolchain:
+    version = output_of(*shlex.split(cxx), "--version").partition("\n")[0].strip()
+    if not version or not output_of(*shlex.split(cc), "--version"):
+        what = f"the compilers {cc} and {cxx} cannot be run"
+        raise BuildError(f"{what}: correct or unset CC and CXX, or repair the installation.")
+    return Toolchain(cc, cxx, version)
 
 
 def cpu_identity() -> tuple[str, frozenset[str]]:
-    """A name for this CPU and the features that it advertises (none known outside Linux)."""
+    """A name for this CPU, and the features that it advertises (none known outside Linux)."""
     try:
         text = Path("/proc/cpuinfo").read_text(errors="replace").partition("\n\n")[0]
     except OSError:
         return f"{platform.machine()} {platform.processor()}", frozenset()
     values = dict(re.findall(r"^([^\t:]+?)\s*:\s*(.*)$", text, re.MULTILINE))
     features = values.get("flags") or values.get("Features") or ""
-    return f"{platform.machine()} {values.get('model name', '')}".strip(), frozenset(features.split())
+    name = f"{platform.machine()} {values.get('model name', '')}".strip()
+    return name, frozenset(features.split())
+
+
+def is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64", "i686")
+
+
+def supported_flags(toolchain: Toolchain, flags: Sequence[str]) -> tuple[str, ...]:
+    """An old compiler neither emits the newest instructions nor knows how to forbid them."""
+    probe = [*shlex.split(toolchain.cxx), "-Werror", "-dM", "-E", "-x", "c++", "/dev/null"]
+    return tuple(flag for flag in flags if output_of(*probe, flag))
+
+
+def cpu_features(toolchain: Toolchain, flags: Mapping[str, str]) -> list[str]:
+    """What the compiler may use in the CPU backend, asked of the compiler itself."""
+    if flags["GGML_CPU_ALL_VARIANTS"] == "ON":
+        return ["chosen at run time"]
+    chosen = ["-march=native" if is_x86() else "-mcpu=native"]
+    if flags["GGML_NATIVE"] != "ON":
+        names = [name[len("GGML_") :].lower() for name in X86_SWITCHES if flags.get(name) == "ON"]
+        chosen = [f"-m{name}".replace("sse42", "sse4.2") for name in names]
+    extra = [*shlex.split(flags.get("CMAKE_CXX_FLAGS", "")), *chosen]
+    extra += filter(None, flags["CRIA_CPU_FLAGS"].split(";"))
+    command = [*shlex.split(toolchain.cxx), *extra, "-dM", "-E", "-x", "c++", "/dev/null"]
+    return sorted(match[1].rstrip("_") for match in FEATURE_MACROS.finditer(output_of(*command)))
 
 
 @dataclass(frozen=True)
@@ -529,23 +520,25 @@ class BuildTools:
 
 
 def find_build_tools(console: Console) -> BuildTools:
-    return BuildTools(
-        find_or_fetch("cmake", ("cmake", "cmake3"), (3, 21), console),
-        find_or_fetch("ninja", ("ninja", "ninja-build"), (1, 8), console),
-    )
+    cmake = find_or_fetch("cmake", ("cmake", "cmake3"), (3, 18), console)
+    return BuildTools(cmake, find_or_fetch("ninja", ("ninja", "ninja-build"), (1, 8), console))
 
 
-def find_or_fetch(package: str, names: Sequence[str], oldest: tuple[int, int], console: Console) -> Path:
-    tools = cache_dir() / "tools" / package
+def find_or_fetch(
+    package: str, names: Sequence[str], oldest: tuple[int, int], console: Console
+) -> Path:
+    """The user's own tool if it is new enough, else the wheel, in a folder of our cache."""
+    folder = cache_dir() / "tools" / package
+    fetched = [folder / package / "data" / "bin" / package, folder / "bin" / package]
     on_path = [Path(path) for path in map(shutil.which, names) if path]
-    fetched = [tools / package / "data" / "bin" / package, tools / "bin" / package]
     for candidate in (*on_path, *fetched):
         if version_of(candidate) >= oldest:
             return candidate
-    console.say(f"      fetching {package} into {tools}")
     require_pip()
-    code, _ = console.run([sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--target",
-                           tools, "--only-binary", ":all:", package], own_environment())  # fmt: skip
+    console.say(f"      fetching {package} into {folder}")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
+    command = [*pip, "--only-binary", ":all:", "--target", str(folder), package]
+    code, _ = console.run(command, plain_environment())
     for candidate in fetched:
         if code == 0 and version_of(candidate) >= oldest:
             return candidate
@@ -557,7 +550,7 @@ def require_pip() -> None:
         raise missing("pip")
 
 
-# --- Source -----------------------------------------------------------------------------------------------------------
+# --- Source -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -572,17 +565,17 @@ class Lock:
 
 
 def read_lock(path: Path) -> Lock:
-    rows = (line.partition("=") for line in path.read_text().splitlines() if not line.startswith("#"))
-    values = {name.strip(): value.strip() for name, sign, value in rows if sign}
+    rows = (row.partition("=") for row in path.read_text().splitlines() if row[:1] != "#")
+    values: dict[str, Any] = {name.strip(): value.strip() for name, sign, value in rows if sign}
     try:
-        return Lock(**{**values, "bytes": int(values["bytes"])})  # type: ignore[arg-type]  # checked by the call
+        return Lock(**{**values, "bytes": int(values["bytes"])})
     except (KeyError, TypeError, ValueError) as error:
-        raise BuildError(f"{path} is damaged ({error}): restore it from version control.") from error
+        raise BuildError(f"{path} is damaged ({error}): restore it from git.") from error
 
 
 @dataclass(frozen=True)
 class Source:
-    """A llama.cpp tree. ``state`` changes whenever its content does."""
+    """A llama.cpp tree; `state` changes whenever its content does."""
 
     tree: Path
     origin: str
@@ -590,83 +583,88 @@ class Source:
     state: str
 
 
-def locked_source(lock: Lock, cache: Path) -> Source:
-    """Where the pinned tree is, or will be once it is fetched."""
-    tree = cache / "source" / f"{lock.package}-{lock.version}-{lock.sha256[:12]}"
-    return Source(tree, f"{lock.package} {lock.version}", lock.commit, lock.sha256)
+def find_source(options: Options, console: Console) -> Source:
+    if options.source:
+        return tree_source(options.source)
+    if options.git_ref:
+        return git_source(options.git_ref, console)
+    return locked_source(read_lock(NATIVE / "llama.lock"))
 
 
-def fetch_locked(lock: Lock, source: Source, console: Console) -> None:
-    if source.tree.is_dir():
+def locked_source(lock: Lock) -> Source:
+    """Where the pinned tree is, or will be once `fetch_locked` has run."""
+    name = f"{lock.package}-{lock.version}-{lock.sha256[:12]}"
+    origin = f"{lock.package} {lock.version}"
+    return Source(cache_dir() / "source" / name, origin, lock.commit, lock.sha256)
+
+
+def fetch_locked(lock: Lock, tree: Path, console: Console) -> None:
+    if tree.is_dir():
         return
-    downloads = source.tree.parent / "download"
-    downloads.mkdir(parents=True, exist_ok=True)
-    archive = downloads / lock.sdist
+    archive = tree.parent / "download" / lock.sdist
+    archive.parent.mkdir(parents=True, exist_ok=True)
     if not archive.is_file():
         download(lock, archive, console)
     verify(archive, lock)
-    unpack(archive, lock, source.tree)
+    unpack(archive, lock, tree)
 
 
 def download(lock: Lock, archive: Path, console: Console) -> None:
     require_pip()
     console.say(f"      downloading {lock.sdist} ({lock.bytes / 1e6:.0f} MB)")
+    # Not "--no-binary :all:", which compiles even the package's build backend from source.
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", lock.package]
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
-        # Naming the package for --no-binary, not ":all:": else pip compiles the build backend from source as well.
-        code, lines = console.run(
-            [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", lock.package,
-             f"{lock.package}=={lock.version}", "-d", folder], own_environment())  # fmt: skip
+        command = [*pip, f"{lock.package}=={lock.version}", "-d", folder]
+        code, lines = console.run(command, plain_environment())
         fetched = Path(folder) / lock.sdist
         if code != 0 or not fetched.is_file():
-            raise download_failure(lock, archive, lines)
+            raise download_failure(lock, archive.parent, lines)
         verify(fetched, lock)
         fetched.replace(archive)
 
 
-def download_failure(lock: Lock, archive: Path, lines: Sequence[str]) -> BuildError:
-    text = "\n".join(lines)
-    network = r"NewConnection|name resolution|Max retries|Connection(Error|Refused|Reset)|ProxyError|[Tt]imed out|SSLError"
-    if re.search(network, text):
-        return BuildError(
-            f"pip could not reach its package index to fetch {lock.sdist}: connect this machine, put that file"
-            f" into {archive.parent}, or name a llama.cpp tree with --source.", lines[-5:])  # fmt: skip
-    return BuildError(
-        f"pip could not fetch {lock.package}=={lock.version} as a source distribution: its last lines are above;"
-        f" put {lock.sdist} into {archive.parent}, or name a llama.cpp tree with --source.",
-        lines[-LOG_TAIL:],
-    )
+def download_failure(lock: Lock, folder: Path, lines: Sequence[str]) -> BuildError:
+    what = f"pip could not fetch {lock.package} {lock.version}"
+    if NETWORK_TROUBLE.search("\n".join(lines)):
+        what = f"pip could not reach the package index to fetch {lock.package} {lock.version}"
+    ways = f"put {lock.sdist} into {folder}, or name a llama.cpp tree with --source"
+    return BuildError(f"{what}: check the network and pip's settings, {ways}.", lines[-8:])
 
 
 def verify(archive: Path, lock: Lock) -> None:
-    """A wrong file is removed, so that the next run fetches it again instead of failing for ever."""
+    """A wrong file is removed, so that the next run fetches it anew."""
     actual = sha256_of(archive)
-    if actual != lock.sha256:
-        archive.unlink()
-        raise BuildError(
-            f"{archive.name} has the sha256 {actual}, but native/llama.lock pins {lock.sha256}: the file was"
-            " damaged or replaced on its way and has been removed; run this again, or check your package index.")  # fmt: skip
+    if actual == lock.sha256:
+        return
+    archive.unlink()
+    raise BuildError(
+        f"{archive.name} has the sha256 {actual}, but native/llama.lock pins {lock.sha256}: it "
+        "was damaged or replaced on its way and has been removed; try again, or check the index."
+    )
 
 
 def unpack(archive: Path, lock: Lock, tree: Path) -> None:
-    """Only the llama.cpp part, beside its place, moved there when it is complete."""
-    prefix = f"{archive.name.removesuffix('.tar.gz')}/{lock.source}"
+    """Only llama.cpp itself, and moved to its place when it is complete."""
+    prefix = f"{lock.sdist.removesuffix('.tar.gz')}/{lock.source}"
     with tempfile.TemporaryDirectory(dir=tree.parent) as folder, tarfile.open(archive) as tar:
         if hasattr(tarfile, "data_filter"):
             tar.extraction_filter = tarfile.data_filter
-        tar.extractall(folder, (m for m in tar if m.name.startswith(f"{prefix}/")))
+        # Not the file .git: it points to a repository that does not exist here.
+        inside = (m for m in tar if m.name.startswith(f"{prefix}/") and m.name != f"{prefix}/.git")
+        tar.extractall(folder, inside)
         unpacked = Path(folder) / prefix
         if not (unpacked / "include" / "llama.h").is_file():
-            raise BuildError(f"{archive.name} holds no {lock.source}: native/llama.lock names the wrong place.")
+            raise BuildError(f"{archive.name} has no {lock.source}: native/llama.lock is wrong.")
         unpacked.rename(tree)
 
 
 def tree_source(folder: Path) -> Source:
-    tree = folder.expanduser().resolve()
-    if not (tree / "include" / "llama.h").is_file():
-        tree = tree / "vendor" / "llama.cpp"
-    if not (tree / "include" / "llama.h").is_file():
-        raise BuildError(f"--source {folder} is no llama.cpp tree: it has no include/llama.h.")
-    return Source(tree, str(tree), git_commit(tree), tree_state(tree))
+    tops = (folder.expanduser().resolve(), folder.expanduser().resolve() / "vendor" / "llama.cpp")
+    for tree in tops:
+        if (tree / "include" / "llama.h").is_file():
+            return Source(tree, str(tree), git_commit(tree), tree_state(tree))
+    raise BuildError(f"--source {folder} is no llama.cpp tree: it has no include/llama.h.")
 
 
 def git_commit(tree: Path) -> str:
@@ -674,57 +672,58 @@ def git_commit(tree: Path) -> str:
 
 
 def tree_state(tree: Path) -> str:
-    """Names, sizes and times of what is compiled: cheap, and changed by every edit and checkout."""
+    """Names, sizes and times of what is compiled: cheap, and changed by every edit."""
+    parts = ("CMakeLists.txt", "cmake", "include", "src", "ggml", "tools/mtmd", "common", "vendor")
     digest = hashlib.sha256()
-    for part in ("CMakeLists.txt", "cmake", "include", "src", "ggml", "tools/mtmd", "common", "vendor"):
-        top = tree / part
-        for path in sorted([top] if top.is_file() else top.rglob("*")):
-            status = path.lstat()
-            digest.update(f"{path.relative_to(tree)} {status.st_size} {status.st_mtime_ns}\n".encode())
+    for top in (tree / part for part in parts):
+        for path in sorted([top, *top.rglob("*")]):
+            if path.is_file():
+                status = path.stat()
+                row = f"{path.relative_to(tree)} {status.st_size} {status.st_mtime_ns}\n"
+                digest.update(row.encode())
     return digest.hexdigest()
 
 
-def git_source(ref: str, cache: Path, console: Console) -> Source:
-    """A clone per ref. Tags and commits never move, so only a branch asks the network a second time."""
+def git_source(ref: str, console: Console) -> Source:
+    """A clone per ref. Tags and commits never move; only a branch asks the network again."""
     if not shutil.which("git"):
         raise missing("git")
-    tree = cache / "source" / ("git-" + re.sub(r"[^\w.-]", "_", ref))
+    tree = cache_dir() / "source" / ("git-" + re.sub(r"[^\w.-]", "_", ref))
     fixed = re.fullmatch(r"[0-9a-f]{7,40}|[bv]\d[\w.]*", ref)
     if not tree.is_dir():
         clone(ref, tree, console)
     elif not fixed:
-        git(console, "-C", tree, "fetch", "--quiet", "origin", ref)
-        git(console, "-C", tree, "checkout", "--quiet", "--detach", "FETCH_HEAD")
-    commit = git_commit(tree)
-    return Source(tree, f"git {ref}", commit, output_of("git", "-C", tree, "rev-parse", "HEAD").strip())
+        git(console, "-C", str(tree), "fetch", "--quiet", "origin", ref)
+        git(console, "-C", str(tree), "checkout", "--quiet", "--detach", "FETCH_HEAD")
+    state = output_of("git", "-C", tree, "rev-parse", "HEAD").strip()
+    return Source(tree, f"git {ref}", git_commit(tree), state)
 
 
 def clone(ref: str, tree: Path, console: Console) -> None:
+    console.say(f"      cloning {UPSTREAM} at {ref}")
     tree.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
-        fresh = Path(folder) / "clone"
-        console.say(f"      cloning {UPSTREAM} at {ref}")
-        git(console, "clone", "--quiet", "--filter=blob:none", "--no-checkout", UPSTREAM, fresh)
+        new = f"{folder}/clone"
+        git(console, "clone", "--quiet", "--filter=blob:none", "--no-checkout", UPSTREAM, new)
         branch = f"origin/{ref}"
-        known = output_of("git", "-C", fresh, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}")
-        git(console, "-C", fresh, "checkout", "--quiet", "--detach", branch if known else ref)
-        fresh.rename(tree)
+        is_branch = output_of("git", "-C", new, "rev-parse", "--verify", "--quiet", branch)
+        git(console, "-C", new, "checkout", "--quiet", "--detach", branch if is_branch else ref)
+        Path(new).rename(tree)
 
 
-def git(console: Console, *arguments: str | Path) -> None:
+def git(console: Console, *arguments: str) -> None:
     code, lines = console.run(["git", *arguments], {**os.environ, "GIT_TERMINAL_PROMPT": "0"})
     if code != 0:
-        raise BuildError(
-            f"git could not get the llama.cpp that --git-ref names from {UPSTREAM}: check the name and the network.",
-            lines[-5:])  # fmt: skip
+        what = f"git could not get what --git-ref names from {UPSTREAM}"
+        raise BuildError(f"{what}: check the name and the network.", lines[-5:])
 
 
-# --- Backends: what must be there before minutes of compiling ----------------------------------------------------------
+# --- Backends: what must be there before minutes of compiling -----------------------------------
 
 
 @dataclass(frozen=True)
 class BackendPlan:
-    """What the chosen backends add to the CMake options and to the build's environment."""
+    """What the chosen backends add to the build."""
 
     defines: tuple[tuple[str, str], ...] = ()
     env: tuple[tuple[str, str], ...] = ()
@@ -733,11 +732,10 @@ class BackendPlan:
 
 
 def plan_backends(options: Options) -> BackendPlan:
-    """At most one of CUDA, HIP and Metal has something to add; Vulkan needs tools only."""
     if "vulkan" in options.backends and not shutil.which("glslc"):
         raise missing("vulkan")
     if "metal" in options.backends and sys.platform != "darwin":
-        raise BuildError("--metal needs macOS: Metal is Apple's GPU interface; try --vulkan or --cuda-arch here.")
+        raise BuildError("Metal is macOS's GPU interface: try --vulkan or --cuda-arch here.")
     if "cuda" in options.backends:
         return plan_cuda(options)
     return plan_hip() if "hip" in options.backends else BackendPlan()
@@ -747,70 +745,72 @@ def plan_cuda(options: Options) -> BackendPlan:
     nvcc = find_nvcc()
     match = re.search(r"release (\d+)\.(\d+)", output_of(nvcc, "--version"))
     if not match:
-        raise BuildError(f"{nvcc} does not say its version: the CUDA toolkit there is damaged; install it again.")
+        raise BuildError(f"{nvcc} does not tell its version: install the CUDA toolkit again.")
     archs = resolve_native(options.cuda_archs)
     check_cuda_archs(archs, (int(match[1]), int(match[2])))
+    # The link path: cuBLAS is outside our folder, and seldom on the loader's default path.
     defines = [("CMAKE_CUDA_COMPILER", str(nvcc)), ("CMAKE_INSTALL_RPATH_USE_LINK_PATH", "ON")]
     if archs:
-        # "-real": machine code for these and no PTX, which would be compiled at every first start elsewhere.
+        # "-real": machine code for exactly these, no PTX to be compiled on a first start elsewhere.
         defines.append(("CMAKE_CUDA_ARCHITECTURES", ";".join(f"{arch}-real" for arch in archs)))
-    notes = ()
+    notes = []
     if not has_nvidia_driver():
         defines.append(("GGML_CUDA_NO_VMM", "ON"))
-        notes = ("no NVIDIA driver here: built without CUDA's virtual memory pool, so that it loads without one",)
-    return BackendPlan(tuple(defines), (), archs, notes)
+        notes.append("no NVIDIA driver here: built without CUDA's VMM pool, so that it loads here")
+    return BackendPlan(tuple(defines), (), archs, tuple(notes))
 
 
 def find_nvcc() -> Path:
-    homes = [os.environ.get(name) for name in ("CUDA_HOME", "CUDA_PATH")]
-    candidates = [os.environ.get("CUDACXX"), *(f"{home}/bin/nvcc" for home in homes if home),
-                  shutil.which("nvcc"), "/usr/local/cuda/bin/nvcc", "/opt/cuda/bin/nvcc"]  # fmt: skip
+    homes = filter(None, map(os.environ.get, ("CUDA_HOME", "CUDA_PATH")))
+    candidates = [os.environ.get("CUDACXX"), *(f"{home}/bin/nvcc" for home in homes)]
+    candidates += [shutil.which("nvcc"), "/usr/local/cuda/bin/nvcc", "/opt/cuda/bin/nvcc"]
     for candidate in candidates:
-        if candidate and os.access(candidate, os.X_OK):
+        if candidate and shutil.which(candidate):
             return Path(candidate)
     raise missing("nvcc")
 
 
 def resolve_native(archs: Sequence[str]) -> tuple[str, ...]:
-    """``native`` becomes what nvidia-smi says, so that both spellings are one build."""
+    """`native` becomes what nvidia-smi says, so that both spellings are one build."""
     if "native" not in archs:
         return tuple(archs)
     answer = output_of("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader")
-    found = [line.strip() for line in answer.splitlines() if re.fullmatch(r"\d+\.\d", line.strip())]
+    found = [row.strip() for row in answer.splitlines() if re.fullmatch(r"\d+\.\d", row.strip())]
     if not found:
-        raise BuildError(
-            "no NVIDIA GPU is visible (nvidia-smi lists none), so the machine's own architecture is unknown:"
-            " name it, for instance --cuda-arch 75.")  # fmt: skip
+        what = "no NVIDIA GPU is visible (nvidia-smi lists none)"
+        raise BuildError(f"{what}: name the architecture, for instance --cuda-arch 75.")
     return parse_cuda_archs([*(arch for arch in archs if arch != "native"), *found])
 
 
 def check_cuda_archs(archs: Iterable[str], toolkit: tuple[int, int]) -> None:
-    version = "{}.{}".format(*toolkit)
     for arch in archs:
         first, last = CUDA_ARCHS[int(arch.rstrip("af"))]
+        name = f"CUDA {toolkit[0]}.{toolkit[1]}"
         if toolkit < first:
-            raise BuildError(f"CUDA {version} is too old for architecture {arch}: it needs {first[0]}.{first[1]} or newer.")
+            need = f"{first[0]}.{first[1]} or newer"
+            raise BuildError(f"{name} is too old for architecture {arch}: install CUDA {need}.")
         if last and toolkit > last:
-            raise BuildError(f"CUDA {version} is too new for architecture {arch}: the last toolkit for it is"
-                             f" {last[0]}.{last[1]}.")  # fmt: skip
+            need = f"{last[0]}.{last[1]} or older"
+            raise BuildError(f"{name} is too new for architecture {arch}: install CUDA {need}.")
 
 
 def has_nvidia_driver() -> bool:
-    if "libcuda.so.1" in output_of("ldconfig", "-p") or "libcuda.so.1" in output_of("/sbin/ldconfig", "-p"):
-        return True
-    folders = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    return any((Path(folder) / "libcuda.so.1").exists() for folder in folders if folder)
+    listings = (output_of("ldconfig", "-p"), output_of("/sbin/ldconfig", "-p"))
+    folders = filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
+    name = "libcuda.so.1"
+    return any(name in text for text in listings) or any((Path(f) / name).exists() for f in folders)
 
 
 def plan_hip() -> BackendPlan:
-    hipconfig = shutil.which("hipconfig") or shutil.which("/opt/rocm/bin/hipconfig")
-    if not hipconfig or not (shutil.which("hipcc") or shutil.which("/opt/rocm/bin/hipcc")):
+    hipcc = shutil.which("hipcc") or shutil.which("/opt/rocm/bin/hipcc")
+    hipconfig = str(Path(hipcc).with_name("hipconfig")) if hipcc else ""
+    root, compilers = output_of(hipconfig, "-R").strip(), output_of(hipconfig, "-l").strip()
+    if not root or not compilers:
         raise missing("hip")
-    clang = f"{output_of(hipconfig, '-l').strip()}/clang"
-    return BackendPlan(env=(("HIPCXX", clang), ("HIP_PATH", output_of(hipconfig, "-R").strip())))
+    return BackendPlan(env=(("HIPCXX", f"{compilers}/clang"), ("HIP_PATH", root)))
 
 
-# --- What to build ----------------------------------------------------------------------------------------------------
+# --- The plan -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -819,7 +819,7 @@ class Attempt:
     rung: Rung
 
     def __str__(self) -> str:
-        return f"{self.rung.name}, {self.toolchain.cxx} ({self.toolchain.version})"
+        return f"{self.rung.name}, {self.toolchain.cxx}"
 
 
 @dataclass(frozen=True)
@@ -834,61 +834,65 @@ class Plan:
     key: str
 
 
-def cmake_flags(options: Options, source: Source, backends: BackendPlan, env: Mapping[str, str]) -> dict[str, str]:
-    off = ("LLAMA_BUILD_SERVER", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_APP", "LLAMA_BUILD_UI",
-           "LLAMA_OPENSSL", "LLAMA_CURL")  # fmt: skip
-    on = ("BUILD_SHARED_LIBS", "LLAMA_BUILD_COMMON", "LLAMA_BUILD_TOOLS", "GGML_RPC", "CMAKE_BUILD_WITH_INSTALL_RPATH")
-    flags = {"CMAKE_BUILD_TYPE": "Release", **dict.fromkeys(on, "ON"), **dict.fromkeys(off, "OFF")}
-    flags["CMAKE_INSTALL_RPATH"] = "@loader_path" if sys.platform == "darwin" else "$ORIGIN"
-    flags["LLAMA_CPP_DIR"], flags["LLAMA_BUILD_COMMIT"] = str(source.tree), source.commit
-    flags["LLAMA_BUILD_NUMBER"] = "0"
-    flags["GGML_NATIVE"] = "OFF" if options.portable else "ON"
-    flags["GGML_BACKEND_DL"] = flags["GGML_CPU_ALL_VARIANTS"] = "ON" if options.portable else "OFF"
-    flags.update((switch, "ON" if name in options.backends else "OFF") for name, switch in BACKENDS.items())
-    for name, variable in (("CMAKE_C_FLAGS", "CFLAGS"), ("CMAKE_CXX_FLAGS", "CXXFLAGS")):
-        if env.get(variable):
-            flags[name] = env[variable]
-    return {**flags, **dict(backends.defines), **dict(options.defines)}
-
-
-def attempt_flags(plan: Plan, rung: Rung, usable: tuple[str, ...]) -> dict[str, str]:
-    """A user's own compiler flags reach every file, so there the exclusions must follow them everywhere."""
-    flags = {**dict(plan.flags), **dict(rung.defines), "CRIA_CPU_FLAGS": ";".join(usable)}
-    for name in ("CMAKE_C_FLAGS", "CMAKE_CXX_FLAGS"):
-        if name in flags and usable:
-            flags[name] = f"{flags[name]} {' '.join(usable)}"
-    return flags
-
-
-def list_attempts(toolchains: Sequence[Toolchain], ladder: Sequence[Rung], features: frozenset[str]) -> list[Attempt]:
-    """The user's compiler gets one try with everything; if that crashes, the system's goes down the ladder."""
-    rungs = [r for r in ladder if not (r.feature and features) or any(f.startswith(r.feature) for f in features)]
-    first = [Attempt(toolchains[0], rungs[0])] if len(toolchains) > 1 else []
-    return [*first, *(Attempt(toolchains[-1], rung) for rung in rungs)]
-
-
-def ladder_name(options: Options) -> str:
-    if options.portable:
-        return "portable"
-    return "x86" if platform.machine().lower() in ("x86_64", "amd64", "i686") else "other"
-
-
 def make_plan(options: Options, source: Source) -> Plan:
     toolchains = find_toolchains(os.environ)
     backends = plan_backends(options)
     cpu, features = cpu_identity()
-    flags = cmake_flags(options, source, backends, os.environ)
-    identity = [
-        flags, source.origin, source.state, [str(t) for t in toolchains],
-        "" if options.portable else [cpu, sorted(features)], os.environ.get("LDFLAGS", ""),
-        backends.env, [sha256_of(path) for path in sorted(NATIVE.iterdir()) if path.is_file()],
-    ]  # fmt: skip
-    key = hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest()
-    attempts = list_attempts(toolchains, LADDERS[ladder_name(options)], features)
+    flags = cmake_flags(options, source, backends)
+    ladder = LADDERS["portable" if options.portable else "x86" if is_x86() else "other"]
+    identity = {
+        "flags": sorted(flags.items()),
+        "source": [source.origin, source.state],
+        "toolchains": [str(toolchain) for toolchain in toolchains],
+        "cpu": None if options.portable else [cpu, sorted(features)],
+        "env": [backends.env, os.environ.get("LDFLAGS")],
+        "native": [sha256_of(path) for path in sorted(NATIVE.iterdir()) if path.is_file()],
+    }
+    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    attempts = list_attempts(toolchains, ladder, features)
     return Plan(options, source, backends, tuple(attempts), tuple(flags.items()), key)
 
 
-# --- Build, check, install --------------------------------------------------------------------------------------------
+def cmake_flags(options: Options, source: Source, backends: BackendPlan) -> dict[str, str]:
+    flags = {"CMAKE_BUILD_TYPE": "Release", "LLAMA_BUILD_NUMBER": "0"}
+    flags.update(LLAMA_CPP_DIR=str(source.tree), LLAMA_BUILD_COMMIT=source.commit)
+    flags.update({**dict.fromkeys(ALWAYS_ON, "ON"), **dict.fromkeys(ALWAYS_OFF, "OFF")})
+    flags["CMAKE_INSTALL_RPATH"] = "@loader_path" if sys.platform == "darwin" else "$ORIGIN"
+    flags["GGML_NATIVE"] = "OFF" if options.portable else "ON"
+    portable = "ON" if options.portable else "OFF"
+    flags["GGML_BACKEND_DL"] = flags["GGML_CPU_ALL_VARIANTS"] = portable
+    for name, switch in BACKENDS.items():
+        flags[switch] = "ON" if name in options.backends else "OFF"
+    for name, variable in (("CMAKE_C_FLAGS", "CFLAGS"), ("CMAKE_CXX_FLAGS", "CXXFLAGS")):
+        if os.environ.get(variable):
+            flags[name] = os.environ[variable]
+    return {**flags, **dict(backends.defines), **dict(options.defines)}
+
+
+def list_attempts(
+    toolchains: Sequence[Toolchain], ladder: Sequence[Rung], features: Iterable[str]
+) -> list[Attempt]:
+    """The user's compiler has one try with everything; then the system's goes down the ladder."""
+    known = tuple(features)
+    rungs = [
+        rung for rung in ladder
+        if not known or any(feature.startswith(rung.feature) for feature in known)
+    ]  # fmt: skip
+    first = [Attempt(toolchains[0], rungs[0])] if len(toolchains) > 1 else []
+    return first + [Attempt(toolchains[-1], rung) for rung in rungs]
+
+
+def skip_crashed(attempts: Sequence[Attempt], info: Mapping[str, Any]) -> tuple[Attempt, ...]:
+    """What crashed on this CPU last time need not be compiled and crash again."""
+    if info.get("fallbacks") and info.get("cpu") == cpu_identity()[0]:
+        for index, attempt in enumerate(attempts):
+            done = (info.get("rung"), info.get("compiler", {}).get("version"))
+            if done == (attempt.rung.name, attempt.toolchain.version):
+                return tuple(attempts[index:])
+    return tuple(attempts)
+
+
+# --- Build and check ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -898,30 +902,38 @@ class CheckResult:
 
     @property
     def crash(self) -> str:
-        """The signal that ended the child, if it is one that a forbidden CPU instruction leads to."""
+        """The signal that ended the child, if it is one that forbidden instructions lead to."""
         return signal.Signals(-self.returncode).name if -self.returncode in CRASHES else ""
 
     @property
-    def last_line(self) -> str:
-        return next((line for line in reversed(self.output.splitlines()) if line.strip()), "no output")
+    def reason(self) -> str:
+        """The last line that the child printed, or what its JSON gives as the reason."""
+        last = next((row for row in reversed(self.output.splitlines()) if row.strip()), "")
+        with contextlib.suppress(ValueError, AttributeError):
+            return str(json.loads(last).get("reason", last))
+        return last or f"exit code {self.returncode}"
 
 
-def climb_down(attempts: Sequence[Attempt], build_and_check: Callable[[Attempt], CheckResult],
-               say: Callable[[str], None]) -> tuple[Attempt, CheckResult, list[str]]:  # fmt: skip
-    """Tries one attempt after the other while the check dies of a crash; any other refusal is final."""
-    notes: list[str] = []
-    for index, attempt in enumerate(attempts):
+def climb_down(
+    attempts: Sequence[Attempt],
+    build_and_check: Callable[[Attempt], CheckResult],
+    say: Callable[[str], None],
+) -> tuple[Attempt, CheckResult, list[str]]:
+    """Try the attempts in order while the check crashes; any other refusal is final."""
+    fallbacks: list[str] = []
+    for attempt in attempts:
+        if fallbacks:
+            say(f"      {fallbacks[-1]}; building again: {attempt}")
         result = build_and_check(attempt)
         if result.returncode == 0:
-            return attempt, result, notes
+            return attempt, result, fallbacks
         if not result.crash:
-            raise BuildError(f"the libraries were built but failed their check: {result.last_line}")
-        notes.append(f"{attempt}: the check died of {result.crash}")
-        if index + 1 < len(attempts):
-            say(f"      {notes[-1]}; building again: {attempts[index + 1]}")
+            raise BuildError(f"the new libraries do not pass their check: {result.reason}")
+        fallbacks.append(f"the check died of {result.crash} with {attempt}")
     raise BuildError(
-        "the libraries crash on this machine however they are built (" + "; ".join(notes) + "): please report this"
-        " with the log, and try --portable.")  # fmt: skip
+        f"the libraries crash on this machine however they are built ({'; '.join(fallbacks)}): "
+        "please report this, with the log."
+    )
 
 
 @dataclass(frozen=True)
@@ -933,122 +945,141 @@ class Builder:
 
     def build_and_check(self, attempt: Attempt) -> CheckResult:
         started = time.monotonic()
-        usable = supported_flags(attempt.toolchain, attempt.rung.cpu_flags)
-        flags = attempt_flags(self.plan, attempt.rung, usable)
-        folder = self.compile(attempt.toolchain, flags)
+        flags = attempt_flags(self.plan, attempt)
+        folder = self.prepare_folder(attempt.toolchain)
+        self.configure(folder, attempt.toolchain, flags)
+        self.compile(folder, attempt.toolchain)
         self.console.step(5, "check")
         stage_libraries(folder / "bin", self.staging, attempt.rung.dropped_variants)
         probe_layout(folder / "bin" / "abi_probe", self.staging / "layout.json")
         info = describe(self.plan, attempt, flags)
         info["build_seconds"] = round(time.monotonic() - started, 1)
-        write_json(self.staging / "BUILD_INFO.json", info)
+        write_info(self.staging, info)
         return run_check(self.staging, folder / "tiny.gguf", self.console.log)
 
-    def compile(self, toolchain: Toolchain, flags: Mapping[str, str]) -> Path:
-        """One folder per compiler and set of options; the rungs of the ladder share it."""
-        name = hashlib.sha256(repr((self.plan.flags, toolchain)).encode()).hexdigest()[:12]
+    def prepare_folder(self, toolchain: Toolchain) -> Path:
+        """One per compiler and set of options; the rungs of a ladder share it."""
+        name = hashlib.sha256(repr((sorted(self.plan.flags), toolchain)).encode()).hexdigest()[:12]
         folder = cache_dir() / "build" / name
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
-        env = {**own_environment(), "CC": toolchain.cc, "CXX": toolchain.cxx, **dict(self.plan.backends.env),
-               "NINJA_STATUS": "[%f/%t] "}  # fmt: skip
-        self.console.step(3, "configure")
-        configure = [self.tools.cmake, "-S", NATIVE, "-B", folder, "-G", "Ninja",
-                     f"-DCMAKE_MAKE_PROGRAM={self.tools.ninja}", *(f"-D{n}={v}" for n, v in flags.items())]  # fmt: skip
-        code, lines = self.console.run(configure, env)
-        if code != 0:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise failure("configure", lines, self.console.log)
-        self.report_unused(lines)
-        self.console.step(4, "compile")
-        jobs = ["-j", str(self.plan.options.jobs)] if self.plan.options.jobs else []
-        code, lines = self.console.run([self.tools.ninja, "-C", folder, *jobs, "cria"], env, self.on_ninja_line)
-        if code != 0:
-            raise failure("compile", lines, self.console.log)
         return folder
+
+    def environment(self, toolchain: Toolchain) -> dict[str, str]:
+        env = plain_environment() | dict(self.plan.backends.env)
+        env.update(CC=toolchain.cc, CXX=toolchain.cxx, NINJA_STATUS="[%f/%t] ")
+        if "cuda" in self.plan.options.backends:  # else nvcc takes whatever g++ is on the path
+            env.setdefault("CUDAHOSTCXX", shutil.which(toolchain.cxx) or toolchain.cxx)
+        return env
+
+    def configure(self, folder: Path, toolchain: Toolchain, flags: Mapping[str, str]) -> None:
+        self.console.step(3, "configure")
+        command = [str(self.tools.cmake), "-S", str(NATIVE), "-B", str(folder), "-G", "Ninja"]
+        command.append(f"-DCMAKE_MAKE_PROGRAM={self.tools.ninja}")
+        command += [f"-D{name}={value}" for name, value in flags.items()]
+        code = -1
+        try:
+            code, lines = self.console.run(command, self.environment(toolchain))
+        finally:
+            if code != 0:  # what CMake half knows would mislead the next run
+                shutil.rmtree(folder, ignore_errors=True)
+        if code != 0:
+            raise step_failure("configure", lines, self.console.log)
+        self.report_unused("\n".join(lines))
+
+    def report_unused(self, output: str) -> None:
+        """An option that this llama.cpp does not know must not vanish in silence."""
+        _, _, unused = output.partition("variables were not used by the project:")
+        for name, _ in self.plan.options.defines:
+            if re.search(rf"^\s+{re.escape(name)}$", unused, re.MULTILINE):
+                self.console.say(f"      note: llama.cpp has no option {name}; it had no effect")
+
+    def compile(self, folder: Path, toolchain: Toolchain) -> None:
+        self.console.step(4, "compile")
+        jobs = self.plan.options.jobs or default_jobs(self.plan.options.backends)
+        command = [str(self.tools.ninja), "-C", str(folder), "-j", str(jobs), "cria"]
+        code, lines = self.console.run(command, self.environment(toolchain), self.on_ninja_line)
+        if code != 0:
+            raise step_failure("compile", lines, self.console.log)
 
     def on_ninja_line(self, line: str) -> None:
         if match := re.match(r"\[(\d+)/(\d+)\]", line):
             self.console.percent(100 * int(match[1]) // int(match[2]))
 
-    def report_unused(self, lines: Sequence[str]) -> None:
-        """An option of the user's that this llama.cpp does not know must not vanish in silence."""
-        _, _, unused = "\n".join(lines).partition("Manually-specified variables were not used by the project:")
-        for name, _ in self.plan.options.defines:
-            if re.search(rf"^\s+{re.escape(name)}$", unused, re.MULTILINE):
-                self.console.say(f"      note: this llama.cpp has no option {name}; it had no effect")
+
+def attempt_flags(plan: Plan, attempt: Attempt) -> dict[str, str]:
+    """A user's own compiler flags reach every file; there the exclusions must follow them."""
+    usable = supported_flags(attempt.toolchain, attempt.rung.cpu_flags)
+    flags = {**dict(plan.flags), **dict(attempt.rung.defines), "CRIA_CPU_FLAGS": ";".join(usable)}
+    for name in ("CMAKE_C_FLAGS", "CMAKE_CXX_FLAGS"):
+        if name in flags and usable:
+            flags[name] = f"{flags[name]} {' '.join(usable)}"
+    return flags
 
 
-def supported_flags(toolchain: Toolchain, flags: Sequence[str]) -> tuple[str, ...]:
-    """An old compiler neither emits the newest instructions nor knows the option that forbids them."""
-    probe = [*shlex.split(toolchain.cxx), "-Werror", "-dM", "-E", "-x", "c++", "/dev/null"]
-    return tuple(flag for flag in flags if output_of(*probe, flag))
-
-
-def cpu_features(toolchain: Toolchain, flags: Mapping[str, str]) -> list[str]:
-    """What the compiler may use for the CPU backend, asked of the compiler itself."""
-    if flags.get("GGML_CPU_ALL_VARIANTS") == "ON":
-        return ["chosen at run time"]
-    march = "-march=native" if ladder_name(Options()) == "x86" else "-mcpu=native"
-    chosen = [march] if flags["GGML_NATIVE"] == "ON" else [
-        "-m" + name[len("GGML_") :].lower().replace("sse42", "sse4.2")
-        for name in X86_SWITCHES if flags.get(name) == "ON"
-    ]  # fmt: skip
-    own = [*shlex.split(flags.get("CMAKE_CXX_FLAGS", "")), *chosen, *flags["CRIA_CPU_FLAGS"].split(";")]
-    macros = output_of(*shlex.split(toolchain.cxx), *filter(None, own), "-dM", "-E", "-x", "c++", "/dev/null")
-    return sorted(match[1] for match in FEATURE_MACROS.finditer(macros))
+def default_jobs(backends: Sequence[str]) -> int:
+    """One per core, but no more than fit in memory: GPU kernels need about 3 GiB each."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return max(1, min(cores or 1, int(memory / (3 if backends else 1))))
 
 
 def stage_libraries(built: Path, staging: Path, dropped_variants: Sequence[str]) -> None:
-    """Copies each library under the one name that the loader asks for, stripped of symbols nobody needs."""
+    """Copy each library under the one name that the loader asks for, without local symbols."""
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
+    dropped = tuple(f"libggml-cpu-{variant}." for variant in dropped_variants)
     for library in loader_names(built):
-        if any(library.name.startswith(f"libggml-cpu-{variant}.") for variant in dropped_variants):
-            continue
-        target = staging / library.name
-        shutil.copyfile(library, target)
-        target.chmod(0o755)
-        output_of("strip", "-x" if sys.platform == "darwin" else "--strip-unneeded", target)
+        if not library.name.startswith(dropped or "\0"):
+            target = staging / library.name
+            shutil.copyfile(library, target)
+            target.chmod(0o755)
+            output_of("strip", "-x" if sys.platform == "darwin" else "--strip-unneeded", target)
 
 
 def loader_names(built: Path) -> list[Path]:
-    """Of libx.so -> libx.so.0 -> libx.so.0.25.3 the middle one (the SONAME); of a plain libx.so itself."""
+    """Of libx.so -> libx.so.0 -> libx.so.0.25.3 the middle one, its SONAME; else libx.so."""
     groups: dict[Path, list[Path]] = {}
-    for path in sorted(built.iterdir()):
-        if re.fullmatch(r"lib[\w+-]+(\.\d+)*\.(so|dylib)(\.\d+)*", path.name):
+    for path in sorted(built.glob("lib*")):
+        if re.search(r"\.(so|dylib)\b", path.name):
             groups.setdefault(path.resolve(), []).append(path)
     soname = re.compile(r"lib[^.]+(\.so\.\d+|\.\d+\.dylib)")
-    return [next((p for p in group if soname.fullmatch(p.name)), group[0]) for group in groups.values()]
+    return [next((p for p in g if soname.fullmatch(p.name)), g[0]) for g in groups.values()]
 
 
 def probe_layout(probe: Path, target: Path) -> None:
     text = output_of(probe)
     try:
         json.loads(text)
-    except ValueError as error:
-        raise BuildError(f"the layout probe {probe} gave no answer: remove its folder and build again.") from error
+    except ValueError:
+        raise BuildError(f"the layout probe {probe} gives no answer: try --clean.") from None
     target.write_text(text)
 
 
 def run_check(staging: Path, model: Path, log: Path) -> CheckResult:
-    """Loads the libraries and decodes with a tiny model, in a child: a crash there is an answer, not our end."""
+    """Load and decode in a child: a crash there is an answer, not our end."""
     write_tiny_model(model)
-    command = [sys.executable, "-m", "cria.native.self_check", "--lib", staging, "--model", model]
-    env = {**os.environ, "GGML_NO_BACKTRACE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "cria.native.self_check"]
+    command += ["--lib", str(staging), "--model", str(model)]
+    env = {name: value for name, value in os.environ.items() if name != "CRIA_LIBLLAMA"}
+    env.update(GGML_NO_BACKTRACE="1", PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=str(ROOT))
     try:
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, errors="replace",
-                              timeout=CHECK_SECONDS, check=False)  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise BuildError(f"the check of the new libraries did not end within {CHECK_SECONDS} seconds.") from error
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, timeout=CHECK_SECONDS, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, errors="replace", check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise BuildError(f"the check took longer than {CHECK_SECONDS} s: see {log}.") from None
     with log.open("a") as file:
-        file.write(f"\n$ {shlex.join(map(str, command))}\n{done.stdout}{done.stderr}exit {done.returncode}\n")
-    return CheckResult(done.returncode, done.stdout if done.returncode == 0 else done.stdout + done.stderr)
+        file.write(f"\n$ {shlex.join(command)}\n{done.stdout}{done.stderr}")
+        file.write(f"exit code {done.returncode}\n")
+    return CheckResult(done.returncode, done.stdout or done.stderr)
 
 
 def write_tiny_model(path: Path) -> None:
-    """Loads the generator by its path: importing the package would need what is not installed yet."""
-    spec = importlib.util.spec_from_file_location("tiny_model", ROOT / "cria" / "native" / "tiny_model.py")
+    """Loaded by its path: importing the package may need what is not installed yet."""
+    file = ROOT / "cria" / "native" / "tiny_model.py"
+    spec = importlib.util.spec_from_file_location("cria_tiny_model", file)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -1056,27 +1087,30 @@ def write_tiny_model(path: Path) -> None:
     module.write_tiny_model(path)
 
 
+# --- BUILD_INFO.json, installation --------------------------------------------------------------
+
+
 def describe(plan: Plan, attempt: Attempt, flags: Mapping[str, str]) -> dict[str, Any]:
+    toolchain = attempt.toolchain
     return {
         "commit": plan.source.commit,
         "source": plan.source.origin,
-        "compiler": {"cc": attempt.toolchain.cc, "cxx": attempt.toolchain.cxx, "version": attempt.toolchain.version},
-        "backends": ["cpu", *plan.options.backends, "rpc"],
+        "compiler": {"cc": toolchain.cc, "cxx": toolchain.cxx, "version": toolchain.version},
+        "backends": ["cpu", *plan.options.backends],
         "cuda_archs": list(plan.backends.cuda_archs),
-        "features": cpu_features(attempt.toolchain, flags),
         "cpu": cpu_identity()[0],
+        "features": cpu_features(toolchain, flags),
         "rung": attempt.rung.name,
         "notes": [*plan.options.notes, *plan.backends.notes],
         "flags": dict(flags),
         "llama_h_sha256": sha256_of(plan.source.tree / "include" / "llama.h"),
         "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "python": platform.python_version(),
         "key": plan.key,
     }
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n")
+def write_info(folder: Path, info: Mapping[str, Any]) -> None:
+    (folder / "BUILD_INFO.json").write_text(json.dumps(info, indent=2) + "\n")
 
 
 def read_info(lib: Path) -> dict[str, Any]:
@@ -1087,24 +1121,27 @@ def read_info(lib: Path) -> dict[str, Any]:
     return info if isinstance(info, dict) else {}
 
 
+def file_sizes(lib: Path) -> dict[str, int]:
+    files = sorted(path for path in lib.iterdir() if path.name != "BUILD_INFO.json")
+    return {path.name: path.stat().st_size for path in files if path.is_file()}
+
+
 def is_current(lib: Path, key: str) -> bool:
+    """The same key, and every file still there as it was made."""
     info = read_info(lib)
-    sizes = info.get("files", {})
-    present = {path.name: path.stat().st_size for path in lib.iterdir()} if info else {}
-    return info.get("key") == key and bool(sizes) and all(present.get(n) == size for n, size in sizes.items())
+    return info.get("key") == key and info.get("files") == file_sizes(lib)
 
 
 def install(staging: Path, lib: Path) -> None:
-    """Two renames; if the second fails, the first is undone. What a crash between them leaves, recover() repairs."""
+    """Two renames; if the second fails, or we are killed before it, `recover` undoes the first."""
     previous = lib.with_name("lib.old")
     shutil.rmtree(previous, ignore_errors=True)
     if lib.exists():
         lib.rename(previous)
     try:
         staging.rename(lib)
-    except BaseException:
+    finally:
         recover(lib)
-        raise
     shutil.rmtree(previous, ignore_errors=True)
 
 
@@ -1114,162 +1151,151 @@ def recover(lib: Path) -> None:
         previous.rename(lib)
 
 
-# --- The run ----------------------------------------------------------------------------------------------------------
+# --- The run ------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """One build at a time per cache: they share source and build trees. The kernel frees the lock if we die."""
+    """One build at a time, for they share source and build trees; freed by the kernel if we die."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "build.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("another build_native.py is at work; waiting for it", flush=True)
+            print("another build is at work; waiting for it to end", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def check_disk(options: Options, folder: Path) -> None:
     need = max(DISK_GIB[name] for name in ("cpu", *options.backends))
-    free = shutil.disk_usage(folder).free / GIB
+    free = shutil.disk_usage(folder).free / 2**30
     if free < need:
-        raise BuildError(
-            f"{folder} has {free:.1f} GiB free and this build needs about {need:g} GiB: free some space, or set"
-            " XDG_CACHE_HOME to a larger disk.")  # fmt: skip
+        has = f"{folder} has {free:.1f} GiB free and this build needs about {need:g}"
+        raise BuildError(f"{has}: free some space, or set XDG_CACHE_HOME to a larger disk.")
 
 
 def clean(cache: Path) -> None:
-    for folder in (cache / "build", *(cache / "source").glob("llama*"), *(cache / "source").glob("git-*")):
+    sources = [path for path in (cache / "source").glob("*") if path.name != "download"]
+    for folder in (cache / "build", *sources):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def prune(folder: Path, pattern: str, keep: int) -> None:
-    entries = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the newest entries."""
+    entries = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
     for entry in entries[keep:]:
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-
-def find_source(options: Options, cache: Path, console: Console) -> Source:
-    if options.source:
-        return tree_source(options.source)
-    if options.git_ref:
-        return git_source(options.git_ref, cache, console)
-    return locked_source(read_lock(NATIVE / "llama.lock"), cache)
-
-
-def start_lower(attempts: tuple[Attempt, ...], info: Mapping[str, Any]) -> tuple[Attempt, ...]:
-    """What crashed on this CPU with this compiler last time need not be compiled and crashed again."""
-    for index, attempt in enumerate(attempts):
-        same = info.get("compiler", {}).get("version") == attempt.toolchain.version and info.get("fallbacks")
-        if same and info.get("cpu") == cpu_identity()[0] and info.get("rung") == attempt.rung.name:
-            return attempts[index:]
-    return attempts
 
 
 def build(options: Options) -> int:
     cache = cache_dir()
     (cache / "log").mkdir(parents=True, exist_ok=True)
-    prune(cache / "log", "*.log", 9)
-    console = Console(cache / "log" / time.strftime("build-%Y%m%d-%H%M%S.log"), options.verbose)
+    name = time.strftime("build-%Y%m%d-%H%M%S")
+    console = Console(cache / "log" / f"{name}-{os.getpid()}.log", options.verbose)
     for note in options.notes:
         console.say(f"note: {note}")
+    # A branch has to be looked up first, which is not done while another build may be at it.
     if not options.clean and not options.git_ref:
-        plan = make_plan(options, find_source(options, cache, console))
-        if is_current(LIB, plan.key):
-            console.say(f"up to date: {LIB} (llama.cpp {plan.source.commit}; --info says more)")
+        if report_current(make_plan(options, find_source(options, console)), console):
             return 0
     with exclusive(cache):
-        return build_alone(options, console)
+        build_alone(options, console)
+        prune(cache / "log", 10)
+        prune(cache / "build", 3)
+    return 0
 
 
-def build_alone(options: Options, console: Console) -> int:
-    cache = cache_dir()
+def report_current(plan: Plan, console: Console) -> bool:
+    current = is_current(LIB, plan.key)
+    if current:
+        console.say(f"up to date: llama.cpp {plan.source.commit} in {LIB} (--info says more)")
+    return current
+
+
+def build_alone(options: Options, console: Console) -> None:
     recover(LIB)
     for litter in LIB.parent.glob("lib.new-*"):
         shutil.rmtree(litter, ignore_errors=True)
     if options.clean:
-        clean(cache)
-    check_disk(options, cache)
+        clean(cache_dir())
+    check_disk(options, cache_dir())
     console.say(f"full log: {console.log}")
     console.step(1, "compiler and build tools")
     find_toolchains(os.environ)
     tools = find_build_tools(console)
     console.step(2, "llama.cpp source")
-    source = find_source(options, cache, console)
+    source = find_source(options, console)
     plan = make_plan(options, source)
-    if not options.clean and is_current(LIB, plan.key):
-        console.say(f"up to date: {LIB} (llama.cpp {source.commit}; --info says more)")
-        return 0
-    if not (options.source or options.git_ref):
-        fetch_locked(read_lock(NATIVE / "llama.lock"), source, console)
+    if not options.clean and report_current(plan, console):
+        return
+    if not options.source and not options.git_ref:
+        fetch_locked(read_lock(NATIVE / "llama.lock"), source.tree, console)
     if not options.clean:
-        plan = replace(plan, attempts=start_lower(plan.attempts, read_info(LIB)))
+        plan = replace(plan, attempts=skip_crashed(plan.attempts, read_info(LIB)))
     staging = Path(tempfile.mkdtemp(prefix="lib.new-", dir=LIB.parent))
     try:
-        build_into(staging, plan, tools, console)
+        build_into(Builder(plan, tools, console, staging))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    prune(cache / "build", "*", 3)
-    return 0
 
 
-def build_into(staging: Path, plan: Plan, tools: BuildTools, console: Console) -> None:
+def build_into(builder: Builder) -> None:
+    plan, console, staging = builder.plan, builder.console, builder.staging
     for note in plan.backends.notes:
         console.say(f"      note: {note}")
-    builder = Builder(plan, tools, console, staging)
     attempt, result, fallbacks = climb_down(plan.attempts, builder.build_and_check, console.say)
     console.step(6, "install")
+    before = read_info(LIB)
     info = read_info(staging)
-    earlier = read_info(LIB).get("fallbacks", []) if attempt.rung.name == read_info(LIB).get("rung") else []
-    info["fallbacks"] = fallbacks or earlier
-    info["check"] = result.last_line
-    info["files"] = {path.name: path.stat().st_size for path in sorted(staging.glob("lib*"))}
-    write_json(staging / "BUILD_INFO.json", info)
+    remembered = before.get("fallbacks", []) if before.get("rung") == attempt.rung.name else []
+    info["fallbacks"] = fallbacks or remembered
+    info["check"] = result.reason
+    info["files"] = file_sizes(staging)
+    write_info(staging, info)
     install(staging, LIB)
     for note in fallbacks:
-        console.say(f"      {note}")
-    console.say(f"built llama.cpp {plan.source.commit} ({', '.join(info['backends'])}; {attempt.rung.name}) into"
-                f" {LIB} in {console.elapsed()}")  # fmt: skip
+        console.say(f"      note: {note}")
+    made = f"llama.cpp {plan.source.commit} ({', '.join(info['backends'])}; {attempt.rung.name})"
+    console.say(f"built {made} into {LIB} in {console.elapsed}")
 
 
 def print_info(lib: Path) -> int:
     info = read_info(lib)
     if not info:
-        raise BuildError(f"{lib} holds no build yet: run python build_native.py.")
+        raise BuildError(f"{lib} holds no build: run python build_native.py.")
     for name, value in info.items():
         if isinstance(value, dict):
-            print(f"{name}:")
-            print("\n".join(f"  {key} = {item}" for key, item in value.items()))
+            print(f"{name}:", *(f"  {key} = {item}" for key, item in value.items()), sep="\n")
         else:
             print(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
     return 0
 
 
-def os_sentence(error: OSError) -> str:
+def explain(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return "the disk is full: free some space, or set XDG_CACHE_HOME to a larger disk."
-    return f"{error.strerror or error}: {error.filename or 'no file name given'}."
+    return f"{error.strerror or error}: {error.filename or 'no file is named'}."
 
 
-def raise_interrupt(number: int, frame: object) -> NoReturn:
+def interrupt(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    signal.signal(signal.SIGTERM, raise_interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         options = parse_options(argv, os.environ)
         return print_info(LIB) if options.info else build(options)
     except BuildError as error:
-        print("".join(f"  | {line}\n" for line in error.tail), end="", file=sys.stderr)
+        print(*(f"  | {line}" for line in error.tail), sep="\n", end="\n" * bool(error.tail))
         print(f"build_native.py: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"build_native.py: {os_sentence(error)}", file=sys.stderr)
+        print(f"build_native.py: {explain(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nbuild_native.py: interrupted; what was installed before is untouched.", file=sys.stderr)
+        print("build_native.py: interrupted; what was installed is untouched.", file=sys.stderr)
         return 130
 
 

@@ -1,10 +1,11 @@
-"""Writes a random llama model of about 400 kB: what the build's check and the tests decode with.
+"""Writes a random llama model of 460 kB: what the build's check and the tests decode with.
 
-1. Standard library only, and no other module of cria: build_native.py loads this file by its path, before anything is
-   installed.
+1. Standard library only, and nothing else of cria: build_native.py loads this file by its path,
+   before anything is installed.
 2. The same arguments give the same bytes, on every machine.
-3. Each weight type that the CPU backend has its own kernels for is there, and every width is a multiple of 32, so
-   that repacked, VNNI and AMX code runs and a forbidden instruction shows in the check, not in a user's first request.
+3. It has each weight type for which the CPU backend has kernels of its own, and widths that are
+   multiples of 32: repacked, VNNI and AMX code runs, so a forbidden instruction shows in the check
+   and not on a user's first request.
 """
 
 from __future__ import annotations
