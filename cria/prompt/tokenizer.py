@@ -45,11 +45,21 @@ class Tokenizer:
         self._vocab = vocab
         self.context_size = context_size
 
+    @property
+    def num_tokens(self) -> int:
+        """The size of the vocabulary."""
+        return self._vocab.num_tokens
+
+    @property
+    def pieces(self) -> list[bytes]:
+        """The bytes of every token as a reader sees them; none for control tokens."""
+        return self._vocab.pieces
+
     @cached_property
     def control_texts(self) -> frozenset[str]:
         """How the control tokens are written."""
         vocab = self._vocab
-        pairs = zip(vocab.pieces, vocab.control_pieces, strict=True)
+        pairs = zip(self.pieces, vocab.control_pieces, strict=True)
         return frozenset(text.decode("utf-8", "replace") for piece, text in pairs if not piece)
 
     def encode_text(self, text: str) -> list[int]:

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cria.api.chat import ChatChunks
+from cria.api.chunks import Chunks, encode_text
+from cria.api.completions import CompletionChunks
+from cria.api.head import ResponseHead
+from cria.api.usage import Usage
+
+ODD_HEAD = ResponseHead('id"%s', 1, "org/%d {model}\n", "fp\\")
+KINDS = (ChatChunks, CompletionChunks)
+
+
+@given(st.text('ab"%é日🙂\x00\x85\u2028\u2029\r\n\x0b\x0c\x1c\\u/', max_size=12))
+def test_text_becomes_one_line_of_json(text: str) -> None:
+    data = encode_text(text)
+    assert json.loads(data) == text
+    assert len(data.decode().splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_usage_is_null_until_the_last_chunk(kind: type[Chunks]) -> None:
+    chunks = kind(ODD_HEAD, include_usage=True)
+    assert isinstance(chunks, KINDS)
+    for chunk in (chunks.delta(0, "x"), chunks.finish(0, "stop")):
+        assert json.loads(chunk)["usage"] is None
+    last = json.loads(chunks.usage(Usage(1, 2)))
+    assert last["choices"] == []
+    assert last["usage"]["total_tokens"] == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_head_is_escaped_and_shared_by_all_chunks(kind: type[Chunks]) -> None:
+    chunks = kind(ODD_HEAD, include_usage=False)
+    assert isinstance(chunks, KINDS)
+    for data in (chunks.delta(0, "%s"), chunks.finish(0, "stop"), chunks.usage(Usage(1, 2))):
+        chunk = json.loads(data)
+        assert (chunk["id"], chunk["created"]) == (ODD_HEAD.id, 1)
+        assert (chunk["model"], chunk["system_fingerprint"]) == (ODD_HEAD.model, "fp\\")

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cria.api.generation_request import fold_seed
+from cria.sampling_params import UNLIMITED, SamplingParams
+from tests.api.requests import decode_chat, decode_completion, refused_chat
+
+
+def test_defaults_are_openais() -> None:
+    request, warnings = decode_chat()
+    assert request.sampling_params() == SamplingParams()
+    assert (request.n, request.stream, request.stop, request.include_usage) == (1, False, (), False)
+    assert warnings == ()
+
+
+def test_every_number_reaches_the_engine() -> None:
+    request, warnings = decode_chat(
+        max_tokens=5,
+        temperature=0,
+        top_k=3,
+        top_p=0.5,
+        min_p=0.25,
+        seed=7,
+        repeat_penalty=1.5,
+        repeat_last_n=-1,
+        presence_penalty=-2,
+        frequency_penalty=2.0,
+        logit_bias={"5": -100, "6": 1.5},
+        ignore_eos=True,
+    )
+    assert warnings == ()
+    assert request.sampling_params() == SamplingParams(
+        max_tokens=5,
+        temperature=0.0,
+        top_k=3,
+        top_p=0.5,
+        min_p=0.25,
+        seed=7,
+        repeat_penalty=1.5,
+        repeat_last_n=-1,
+        presence_penalty=-2.0,
+        frequency_penalty=2.0,
+        logit_bias=((5, -100.0), (6, 1.5)),
+        ignore_eos=True,
+    )
+
+
+def test_minus_one_switches_limits_off() -> None:
+    params = decode_completion(max_tokens=-1, top_k=-1)[0].sampling_params()
+    assert (params.max_tokens, params.top_k) == (UNLIMITED, 0)
+
+
+def test_repetition_penalty_is_another_name() -> None:
+    assert decode_chat(repetition_penalty=1.1)[0].sampling_params().repeat_penalty == 1.1
+    decode_chat(repetition_penalty=1.1, repeat_penalty=1.1)
+    error = refused_chat(repetition_penalty=1.1, repeat_penalty=1.2)
+    assert (error.param, error.code) == ("repetition_penalty", "invalid_value")
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"),
+    [("x", ("x",)), (["x", "y"], ("x", "y")), ([], ()), (None, ()), (["x"] * 16, ("x",) * 16)],
+)
+def test_stop_is_one_string_or_several(stop: object, expected: tuple[str, ...]) -> None:
+    assert decode_chat(stop=stop)[0].stop == expected
+
+
+def test_stream_options_are_for_streams() -> None:
+    options = {"include_usage": True}
+    request, warnings = decode_chat(stream=True, stream_options=options)
+    assert (request.include_usage, warnings) == (True, ())
+    assert decode_chat(stream_options=options)[1] == ("stream_options",)
+    assert not decode_chat(stream=True, stream_options={"include_usage": None})[0].include_usage
+
+
+def test_obfuscation_is_never_added() -> None:
+    options = {"include_obfuscation": True}
+    warnings = decode_chat(stream=True, stream_options=options)[1]
+    assert warnings == ("stream_options.include_obfuscation",)
+
+
+@pytest.mark.parametrize(
+    ("seed", "folded"),
+    [(0, 0), (7, 7), (2**32 - 2, 2**32 - 2), (2**32 - 1, 2**32 - 2), (2**40, 256), (-1, 0)],
+)
+def test_seeds_fold_to_32_bits(seed: int, folded: int) -> None:
+    assert fold_seed(seed) == folded
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_no_seed_folds_to_the_one_that_means_random(seed: int) -> None:
+    assert 0 <= fold_seed(seed) < 2**32 - 1
+    assert decode_chat(seed=seed)[0].sampling_params().seed == fold_seed(seed)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cria.api.unsupported import OTHER_SERVERS
+from tests.api.requests import decode_chat, decode_completion, refused_chat, refused_completion
+
+
+@pytest.mark.parametrize("name", OTHER_SERVERS)
+def test_what_other_servers_know_is_refused_by_name(name: str) -> None:
+    for error in (refused_chat(**{name: "something"}), refused_completion(**{name: "something"})):
+        assert (error.param, error.code) == (name, "unsupported_parameter")
+        assert f"'{name}'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"tools": [{"type": "function"}]}, "unsupported_parameter"),
+        ({"functions": [{"name": "f"}]}, "unsupported_parameter"),
+        ({"tool_choice": "auto"}, None),
+        ({"function_call": {"name": "f"}}, None),
+        ({"response_format": {"type": "json_object"}}, "unsupported_parameter"),
+        ({"logprobs": True}, "unsupported_parameter"),
+        ({"top_logprobs": 2}, "unsupported_parameter"),
+        ({"modalities": ["text", "audio"]}, "unsupported_value"),
+        ({"audio": {"voice": "a", "format": "wav"}}, "unsupported_parameter"),
+        ({"store": True}, "unsupported_parameter"),
+        ({"web_search_options": {"search_context_size": "low"}}, "unsupported_parameter"),
+        ({"moderation": {"model": "m"}}, "unsupported_parameter"),
+        ({"mirostat": True}, "unsupported_parameter"),
+    ],
+)
+def test_chat_refuses_what_it_cannot_do(fields: dict[str, Any], code: str | None) -> None:
+    error = refused_chat(**fields)
+    assert (error.param, error.code) == (next(iter(fields)), code)
+
+
+@pytest.mark.parametrize("fields", [{"suffix": "x"}, {"echo": True}, {"logprobs": 0}])
+def test_completions_refuse_what_they_cannot_do(fields: dict[str, Any]) -> None:
+    error = refused_completion(**fields)
+    assert (error.param, error.code) == (next(iter(fields)), "unsupported_parameter")
+
+
+def test_values_that_ask_for_nothing_pass() -> None:
+    decode_completion(suffix=None, echo=False, logprobs=None, mirostat=0, typical_p=1.0)
+    decode_chat(tools=[], tool_choice="none", functions=None, function_call="none", audio=None)
+    decode_chat(response_format={"type": "text"}, logprobs=False, modalities=["text"], store=False)
+    decode_chat(grammar="", stop_token_ids=[], min_tokens=0, structured_outputs={})
+
+
+def test_tools_are_named_before_what_needs_them() -> None:
+    assert refused_chat(tool_choice="auto", tools=[{"type": "function"}]).param == "tools"
