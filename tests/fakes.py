@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
@@ -20,6 +22,7 @@ SILENCE = "silence"
 
 Script = Sequence[Event | Exception | str]
 
+HELLO: Script = (ChoiceDelta(0, "Hello"), ChoiceDelta(0, " world"), ChoiceFinished(0, "stop"))
 READY = Ready(
     num_slots=8,
     context_size=2048,
@@ -31,78 +34,76 @@ READY = Ready(
     num_threads=2,
     warnings=[],
 )
-STATS = EngineStats(1, 2, 3, 4, 5, 6, 7)
-
-
-def hello_world() -> list[Event]:
-    return [ChoiceDelta(0, "Hello"), ChoiceDelta(0, " world"), ChoiceFinished(0, "stop")]
 
 
 class FakeRun:
-    """Plays its script, and remembers whether it was cancelled."""
+    """Plays its script; `open` until that ends or somebody cancels."""
+
+    created = 1_700_000_000
+    model = "fake"
+    usage = Usage(3, 2)
 
     def __init__(self, script: Script, number: int) -> None:
         self.id = f"run-{number}"
-        self.created = 1_700_000_000
-        self.model = "fake"
-        self.usage = Usage(3, 2)
-        self.num_choices = 1 + max(
-            (e.index for e in script if isinstance(e, ChoiceDelta)), default=0
-        )
-        self.cancelled = False
+        self.num_choices = len({e.index for e in script if isinstance(e, ChoiceDelta)}) or 1
+        self.open = True
         self._script = script
         self._wake: queue.Queue[None] = queue.Queue()
 
     def events(self) -> Iterator[Event]:
-        for step in self._script:
-            if isinstance(step, Exception):
-                raise step
-            if isinstance(step, str):
-                self._wake.get(timeout=30)
-                raise ClientGone("The client closed the connection.")
-            yield step
+        try:
+            for step in self._script:
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, str):
+                    self._wake.get(timeout=30)
+                    raise ClientGone("The client closed the connection.")
+                yield step
+        finally:
+            self.open = False
 
     def cancel(self) -> None:
-        self.cancelled = True
+        self.open = False
         self._wake.put(None)
 
 
 class FakeGeneration:
-    """Every request gets the next copy of one script; `runs` holds what was started."""
+    """Each request plays the script of its prompt's name, or says hello; `runs` holds them all."""
 
     model_ids = ("fake", "org/fake:1")
     created = 1_700_000_000
 
-    def __init__(self, script: Script | None = None) -> None:
-        self.script: Script = hello_world() if script is None else script
+    def __init__(self, scripts: Mapping[str, Script] | None = None) -> None:
+        self.scripts = scripts or {}
         self.refusal: Exception | None = None
-        self.engine = EngineStatus("ready", 1.0, READY, STATS)
+        self.engine = EngineStatus("ready", 1.0, READY)
         self.runs: list[FakeRun] = []
         self._numbers = itertools.count()
 
     def start_completion(self, request: CompletionRequest) -> FakeRun:
-        return self._start()
+        return self._start(str(request.prompt_list()[0]))
 
     def start_chat(self, request: ChatCompletionRequest) -> FakeRun:
-        return self._start()
+        return self._start(str(request.template_messages()[-1]["content"]))
 
     def status(self) -> EngineStatus:
-        return self.engine
+        num_open = sum(run.open for run in self.runs)
+        return msgspec.structs.replace(self.engine, stats=EngineStats(num_open, 2, 3, 4, 5, 6, 7))
 
     def model_card(self) -> ModelCard:
         return ModelCard("fake", self.created, meta={"n_ctx": 2048})
 
     def wait_ready(self, timeout: float | None = None) -> None:
-        if isinstance(self.refusal, Exception):
+        if self.refusal is not None:
             raise self.refusal
 
     def close(self) -> None:
         for run in self.runs:
             run.cancel()
 
-    def _start(self) -> FakeRun:
+    def _start(self, prompt: str) -> FakeRun:
         if self.refusal is not None:
             raise self.refusal
-        run = FakeRun(self.script, next(self._numbers))
+        run = FakeRun(self.scripts.get(prompt, HELLO), next(self._numbers))
         self.runs.append(run)
         return run

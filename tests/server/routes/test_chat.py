@@ -1,0 +1,28 @@
+"""POST /v1/chat/completions over a fake generation."""
+
+from __future__ import annotations
+
+from flask.testing import FlaskClient
+
+BODY = {"model": "fake", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def test_a_whole_answer(client: FlaskClient) -> None:
+    body = client.post("/v1/chat/completions", json=BODY).get_json()
+    assert body["object"] == "chat.completion"
+    assert body["choices"][0]["message"]["content"] == "Hello world"
+    assert body["choices"][0]["finish_reason"] == "stop"
+    assert body["usage"]["prompt_tokens"] == 3
+
+
+def test_a_stream_names_the_role_once(client: FlaskClient) -> None:
+    text = client.post("/v1/chat/completions", json={**BODY, "stream": True}).text
+    assert text.count('"role":"assistant"') == 1
+    assert text.index('"role"') < text.index("Hello")
+    assert text.endswith("data: [DONE]\n\n")
+
+
+def test_a_refused_body_starts_nothing(client: FlaskClient) -> None:
+    answer = client.post("/v1/chat/completions", json={"model": "fake", "messages": []})
+    assert answer.status_code == 400
+    assert answer.get_json()["error"]["param"] == "messages"

@@ -1,0 +1,46 @@
+"""GET /health: llama-server's shape, with the engine's counters."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from cria.generation.engine_client import EngineStatus
+from tests.fakes import FakeGeneration
+
+
+def test_ready(client: FlaskClient) -> None:
+    answer = client.get("/health")
+    assert answer.status_code == 200
+    assert answer.get_json() == {
+        "status": "ok",
+        "engine": {
+            "running": 0,
+            "waiting": 2,
+            "used_cells": 3,
+            "steps_total": 4,
+            "prefill_tokens_total": 5,
+            "decode_tokens_total": 6,
+            "decode_steps_total": 7,
+            "restarts": 0,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (EngineStatus("loading"), "Loading model"),
+        (EngineStatus("down"), "The engine is down"),
+        (EngineStatus("down", reason="no memory"), "no memory"),
+    ],
+)
+def test_not_ready(
+    client: FlaskClient, generation: FakeGeneration, status: EngineStatus, message: str
+) -> None:
+    generation.engine = status
+    answer = client.get("/v1/health")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.get_json() == {
+        "error": {"code": 503, "message": message, "type": "unavailable_error", "param": None}
+    }

@@ -1,0 +1,85 @@
+"""A run becomes a response, and always ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from cria.api.completions import CompletionChunks
+from cria.api.head import Choice
+from cria.errors import ClientGone, EngineDied
+from cria.generation.run import ChoiceDelta, ChoiceFinished, Heartbeat
+from cria.server import answers
+from tests.fakes import HELLO, SILENCE, FakeRun
+
+
+class Watch:
+    """Stands for `environ["cria.on_disconnect"]`."""
+
+    def __init__(self, gone: bool = False) -> None:
+        self.gone = gone
+        self.watching = False
+
+    def __call__(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self.watching = True
+        if self.gone:
+            callback()
+        return self.stop
+
+    def stop(self) -> None:
+        self.watching = False
+
+
+def test_collect_joins_the_text_of_each_choice() -> None:
+    script = [
+        ChoiceDelta(1, "x"),
+        ChoiceDelta(0, "a"),
+        Heartbeat(),
+        ChoiceFinished(1, "length"),
+        ChoiceDelta(0, "b"),
+        ChoiceFinished(0, "stop"),
+    ]
+    assert answers.collect(FakeRun(script, 0), {}) == [
+        Choice(0, "ab", "stop"),
+        Choice(1, "x", "length"),
+    ]
+
+
+def test_collect_watches_the_client_while_it_waits() -> None:
+    watch = Watch()
+    answers.collect(FakeRun(HELLO, 0), {"cria.on_disconnect": watch})
+    assert not watch.watching
+
+
+def test_collect_gives_up_when_the_client_does() -> None:
+    run = FakeRun([SILENCE], 0)
+    with pytest.raises(ClientGone):
+        answers.collect(run, {"cria.on_disconnect": Watch(gone=True)})
+    assert not run.open
+
+
+def test_collect_ends_the_run_and_the_watch_when_it_fails() -> None:
+    run, watch = FakeRun([EngineDied("x")], 0), Watch()
+    with pytest.raises(EngineDied):
+        answers.collect(run, {"cria.on_disconnect": watch})
+    assert (run.open, watch.watching) == (False, False)
+
+
+def test_a_stream_ends_the_run_and_the_watch_when_it_is_closed() -> None:
+    run, watch = FakeRun([SILENCE], 0), Watch()
+    chunks = CompletionChunks(answers.head_of(run), False)
+    response = answers.stream_response(run, chunks, False, {"cria.on_disconnect": watch})
+    assert (run.open, watch.watching) == (True, True)
+    response.response.close()  # type: ignore[union-attr]
+    assert (run.open, watch.watching) == (False, False)
+
+
+def test_a_stream_has_the_headers_that_proxies_need() -> None:
+    run = FakeRun(HELLO, 0)
+    chunks = CompletionChunks(answers.head_of(run), False)
+    response = answers.stream_response(run, chunks, False, {})
+    assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["X-Accel-Buffering"] == "no"
+    assert "Content-Length" not in response.headers

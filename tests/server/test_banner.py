@@ -1,0 +1,65 @@
+"""What the operator reads, and pastes."""
+
+from __future__ import annotations
+
+import shlex
+
+import msgspec
+import pytest
+
+from cria.config import ServerConfig
+from cria.server import banner
+from tests.fakes import READY, FakeGeneration
+
+
+def test_it_says_where_what_and_how_much() -> None:
+    text = banner.ready_banner(FakeGeneration(), ServerConfig(), 1234)
+    assert "fake on http://127.0.0.1:1234/v1" in text
+    assert "8 sequences of 2048 tokens each, on CPU" in text
+    assert "Warning" not in text
+
+
+def test_it_repeats_the_engines_warnings() -> None:
+    generation = FakeGeneration()
+    info = msgspec.structs.replace(READY, warnings=["there is no GPU"])
+    generation.engine = msgspec.structs.replace(generation.engine, info=info)
+    assert "Warning: there is no GPU" in banner.ready_banner(generation, ServerConfig(), 1)
+
+
+@pytest.mark.parametrize(
+    ("config", "warns"),
+    [
+        (ServerConfig(host="0.0.0.0"), True),
+        (ServerConfig(host="0.0.0.0", api_keys=("k",)), False),
+        (ServerConfig(host="localhost"), False),
+    ],
+)
+def test_it_warns_of_an_open_door(config: ServerConfig, warns: bool) -> None:
+    assert ("--api-key" in banner.ready_banner(FakeGeneration(), config, 1)) is warns
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://[::1]:80"),
+        ("::1", "http://[::1]:80"),
+        ("box", "http://box:80"),
+    ],
+)
+def test_the_address_works_from_this_machine(host: str, url: str) -> None:
+    assert banner.base_url(host, 80) == url
+
+
+def test_the_line_survives_a_shell() -> None:
+    words = shlex.split(banner.curl_line("http://h:1", "it's", needs_key=False))
+    assert words[:3] == ["curl", "http://h:1/v1/completions", "-d"]
+    assert msgspec.json.decode(words[3])["model"] == "it's"
+
+
+def test_the_line_shows_where_the_key_goes_but_no_key() -> None:
+    config = ServerConfig(api_keys=("secret",))
+    text = banner.ready_banner(FakeGeneration(), config, 1)
+    assert '-H "Authorization: Bearer $CRIA_API_KEY"' in text
+    assert "secret" not in text

@@ -1,0 +1,109 @@
+"""What a stream writes, in which order, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from cria.api.chat import ChatChunks
+from cria.api.completions import CompletionChunks
+from cria.api.head import ResponseHead
+from cria.errors import ClientGone, EngineDied
+from cria.generation.run import ChoiceDelta, ChoiceFinished, Heartbeat
+from cria.server import sse
+from tests.fakes import HELLO, FakeRun, Script
+
+HEAD = ResponseHead("id", 1, "m", "f")
+CHUNKS = CompletionChunks(HEAD, False)
+
+
+def play(script: Script) -> list[bytes]:
+    return list(sse.stream_events(FakeRun(script, 0), CHUNKS, False))
+
+
+def payload(event: bytes) -> dict[str, object]:
+    assert event.startswith(b"data: ") and event.endswith(b"\n\n")
+    assert event.count(b"\n") == 2
+    decoded: dict[str, object] = json.loads(event[6:])
+    return decoded
+
+
+def test_a_completion_is_text_finish_done() -> None:
+    events = play(HELLO)
+    assert [payload(e)["choices"][0]["text"] for e in events[:-1]] == ["Hello", " world", ""]  # type: ignore[index]
+    assert payload(events[-2])["choices"][0]["finish_reason"] == "stop"  # type: ignore[index]
+    assert events[-1] == b"data: [DONE]\n\n"
+
+
+def test_a_chat_begins_with_one_role_for_each_choice() -> None:
+    script = [
+        ChoiceDelta(1, "b"),
+        ChoiceDelta(0, "a"),
+        ChoiceFinished(1, "stop"),
+        ChoiceFinished(0, "length"),
+    ]
+    chunks = ChatChunks(HEAD, True)
+    events = list(sse.stream_events(FakeRun(script, 0), chunks, True))
+    choices = [payload(event)["choices"] for event in events[:-1]]
+    assert [(c[0]["index"], "role" in c[0]["delta"]) for c in choices[:-1]] == [  # type: ignore[index]
+        (0, True),
+        (1, True),
+        (1, False),
+        (0, False),
+        (1, False),
+        (0, False),
+    ]
+    assert choices[-1] == []
+    assert payload(events[-2])["usage"]["total_tokens"] == 5  # type: ignore[index]
+
+
+def test_a_heartbeat_is_a_comment() -> None:
+    assert play([Heartbeat(), *HELLO])[0] == b": ping\n\n"
+
+
+def test_a_failure_is_an_event_without_done() -> None:
+    events = play([ChoiceDelta(0, "a"), EngineDied("the engine died")])
+    assert payload(events[-1]) == {
+        "error": {
+            "message": "the engine died",
+            "type": "server_error",
+            "param": None,
+            "code": "engine_crashed",
+        }
+    }
+    assert len(events) == 2
+
+
+def test_a_bug_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        events = play([KeyError("secret")])
+    assert b"secret" not in events[0]
+    assert "KeyError" in caplog.text
+
+
+def test_an_expected_failure_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    play([EngineDied("x")])
+    assert caplog.text == ""
+
+
+def test_nothing_is_written_to_a_client_that_is_gone() -> None:
+    assert play([ChoiceDelta(0, "a"), ClientGone("gone")])[1:] == []
+
+
+def test_closing_a_stream_that_nobody_read_still_lets_go() -> None:
+    let_go: list[str] = []
+    run = FakeRun(HELLO, 0)
+    events = sse.stream_events(run, CHUNKS, False)
+    sse.EventStream(events, lambda: let_go.append("yes")).close()
+    assert let_go == ["yes"]
+
+
+def test_closing_in_the_middle_ends_the_run() -> None:
+    run = FakeRun(HELLO, 0)
+    stream = sse.EventStream(sse.stream_events(run, CHUNKS, False), run.cancel)
+    next(iter(stream))
+    assert run.open
+    stream.close()
+    assert not run.open
