@@ -56,13 +56,13 @@ MISSING = {
         "sudo apt install git", "sudo dnf install git", "xcode-select --install"),
     "nvcc": ("the CUDA compiler nvcc", "a CUDA build compiles GPU kernels",
         "sudo apt install nvidia-cuda-toolkit", "sudo dnf install cuda-toolkit (NVIDIA's packages)",
-        "CUDA does not exist there, use --metal"),
+        "CUDA is not there, use --metal"),
     "cublas": ("cuBLAS", "the CUDA backend includes its headers and links against it",
         "sudo apt install libcublas-dev-13-0 (13-0: your CUDA version) or nvidia-cuda-toolkit",
-        "sudo dnf install libcublas-devel-13-0", "CUDA does not exist there, use --metal"),
+        "sudo dnf install libcublas-devel-13-0", "CUDA is not there, use --metal"),
     "hip": ("the ROCm compiler hipcc or its libraries", "a HIP build compiles GPU kernels",
         "sudo apt install hipcc libhipblas-dev librocblas-dev",
-        "sudo dnf install hipcc hipblas-devel rocblas-devel", "HIP does not exist there, use --metal"),
+        "sudo dnf install hipcc hipblas-devel rocblas-devel", "HIP is not there, use --metal"),
     "vulkan": ("glslc, the Vulkan headers or the SPIR-V headers", "a Vulkan build compiles shaders",
         "sudo apt install libvulkan-dev glslc spirv-headers",
         "sudo dnf install vulkan-devel glslc spirv-headers-devel",
@@ -78,9 +78,9 @@ KNOWN_FAILURES = (
      "the disk is full: free some space, or set XDG_CACHE_HOME to a larger disk"),
     (r"Killed signal terminated program", "the compiler ran out of memory: try --jobs 1"),
     (r"unsupported (GNU|clang) version",
-     "this CUDA toolkit refuses this C++ compiler: install an older one, set CC and CXX to it"),
+     "this CUDA toolkit refuses this C++ compiler: set CC and CXX to an older one"),
     (r"abi_probe\.c.*error:",
-     "this llama.cpp has another C interface than Cria's bindings: use the one in native/llama.lock"),
+     "this llama.cpp has another C interface than Cria knows: use the one in native/llama.lock"),
     (r"is not able to compile a simple test program",
      "the compiler cannot compile a simple program: it is damaged or incomplete, see the log"),
 )
@@ -222,7 +222,8 @@ def make_parser() -> argparse.ArgumentParser:
     define = "a CMake option; old LLAMA_* names are translated"
     parser.add_argument("-D", metavar="NAME=VALUE", action="append", default=[], help=define)
     parser.add_argument("--clean", action="store_true", help="start from an empty build folder")
-    parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="compile N at a time")
+    jobs = "compile N files at a time"
+    parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help=jobs)
     parser.add_argument("-v", "--verbose", action="store_true", help="show each command's output")
     parser.add_argument("--info", action="store_true", help="say what is installed, and stop")
     return parser
@@ -410,20 +411,20 @@ class Console:
         lines = []
         with self.log.open("a", errors="replace") as log:
             log.write(f"\n$ {shlex.join(map(str, command))}\n")
-            child = subprocess.Popen(
+            with subprocess.Popen(
                 command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-            )  # fmt: skip
-            try:
-                for line in child.stdout or ():
-                    lines.append(line.rstrip("\n"))
-                    log.write(line)
-                    on_line(line)
-                    if self.verbose:
-                        print(line, end="", flush=True)
-                return child.wait(), lines
-            finally:
-                end_group(child)
+            ) as child:  # fmt: skip
+                try:
+                    for line in child.stdout or ():
+                        lines.append(line.rstrip("\n"))
+                        log.write(line)
+                        on_line(line)
+                        if self.verbose:
+                            print(line, end="", flush=True)
+                    return child.wait(), lines
+                finally:
+                    end_group(child)
 
 
 def end_group(child: subprocess.Popen[str]) -> None:
@@ -928,7 +929,8 @@ def climb_down(
         if result.returncode == 0:
             return attempt, result, fallbacks
         if not result.crash:
-            raise BuildError(f"the new libraries do not pass their check: {result.reason}")
+            why = result.reason.rstrip(".")
+            raise BuildError(f"the new libraries do not pass their check: {why}.")
         fallbacks.append(f"the check died of {result.crash} with {attempt}")
     raise BuildError(
         f"the libraries crash on this machine however they are built ({'; '.join(fallbacks)}): "
@@ -1288,8 +1290,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = parse_options(argv, os.environ)
         return print_info(LIB) if options.info else build(options)
     except BuildError as error:
-        print(*(f"  | {line}" for line in error.tail), sep="\n", end="\n" * bool(error.tail))
-        print(f"build_native.py: {error}", file=sys.stderr)
+        tail = "".join(f"  | {line}\n" for line in error.tail)
+        print(f"{tail}build_native.py: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"build_native.py: {explain(error)}", file=sys.stderr)
