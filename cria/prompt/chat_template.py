@@ -83,7 +83,7 @@ class ChatTemplate:
     def _try_render(self, messages: list[Message]) -> str:
         try:
             return self._render({"messages": messages, "add_generation_prompt": True})
-        except _FAILURES:
+        except (*_FAILURES, RequestError):
             return ""
 
 

@@ -1,0 +1,36 @@
+"""A vocabulary of single bytes and a few control tokens, which tokenises as llama.cpp does."""
+
+from __future__ import annotations
+
+import re
+
+CONTROL = ("<s>", "</s>", "<|im_start|>", "<|im_end|>")
+BOS, EOS, IM_START, IM_END = range(256, 260)
+
+
+class FakeVocab:
+    """Token ids 0 to 255 are bytes, then come the control tokens."""
+
+    def __init__(
+        self, *, add_bos: bool = False, add_eos: bool = False, bos_id: int | None = BOS
+    ) -> None:
+        self.num_tokens = 256 + len(CONTROL)
+        self.bos_id = bos_id
+        self.eos_id: int | None = EOS
+        self.add_bos = add_bos
+        self.add_eos = add_eos
+        self.calls: list[bytes] = []
+        data = [bytes([value]) for value in range(256)]
+        self.pieces = data + [b""] * len(CONTROL)
+        self.control_pieces = data + [text.encode() for text in CONTROL]
+
+    def tokenize(self, text: bytes, *, add_special: bool, parse_special: bool) -> list[int]:
+        self.calls.append(text)
+        ids: list[int] = []
+        pattern = b"|".join(map(re.escape, self.control_pieces[256:]))
+        for part in re.split(b"(" + pattern + b")", text):
+            is_control = part in self.control_pieces[256:] and parse_special
+            ids += [self.control_pieces.index(part)] if is_control else part
+        begin = [BOS] if add_special and self.add_bos else []
+        end = [EOS] if add_special and self.add_eos else []
+        return begin + ids + end

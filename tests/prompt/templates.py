@@ -1,0 +1,60 @@
+"""Short templates, one for each thing that the models' own do."""
+
+from __future__ import annotations
+
+CHATML = """\
+{% for message in messages %}
+{{- '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}
+{%- if message.tool_calls %}
+{% for call in message.tool_calls %}
+{{ call.function.name }} {{ call.function.arguments | tojson }}
+{% endfor %}
+{% endif %}
+{% endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}
+"""
+
+NO_SYSTEM = """\
+{{ bos_token }}
+{%- for message in messages %}
+{% if message.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}
+[{{ message.role }}] {{ message.content | trim }} {{ eos_token }}
+{%- endfor %}
+"""
+
+SYSTEM_FIRST = """\
+{% if messages[0].role == 'system' %}{% set system = messages[0].content %}{% endif %}
+SYSTEM {{ system }}
+{% for message in messages if message.role != 'system' %}
+{{ message.role }}: {{ message.content }}
+{% endfor %}
+"""
+
+ARGUMENTS_AS_TEXT = """\
+{% for message in messages %}
+{{ message.role }}: {{ message.content }}
+{% for call in message.tool_calls or [] %}
+{{ '{"name": "' + call.function.name + '", "arguments": ' + call.function.arguments + '}' }}
+{% endfor %}
+{% endfor %}
+"""
+
+PRINTS_ARGUMENTS = """\
+{% for message in messages %}
+{{ message.role }}: {{ message.content }}
+{% for call in message.tool_calls or [] %}
+{{ call.function.arguments }}
+{% endfor %}
+{% endfor %}
+"""
+
+DROPS_THINKING = """\
+{% for message in messages %}
+{% set content = message.content %}
+{% if message.role == 'assistant' and '</think>' in content %}
+{% set content = content.split('</think>')[-1] | trim %}
+{% endif %}
+<|im_start|>{{ message.role }}
+{{ content }}<|im_end|>
+{% endfor %}
+"""

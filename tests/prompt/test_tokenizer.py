@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from cria.errors import RequestError
+from cria.prompt.tokenizer import Tokenizer
+from tests.prompt.fake_vocab import BOS, CONTROL, EOS, IM_START, FakeVocab
+
+
+def test_control_texts_are_those_of_tokens_without_visible_text() -> None:
+    assert Tokenizer(FakeVocab()).control_texts == set(CONTROL)
+
+
+def test_the_vocabulary_is_visible() -> None:
+    tokenizer = Tokenizer(FakeVocab())
+    assert tokenizer.num_tokens == 260
+    assert tokenizer.pieces[65] == b"A"
+
+
+@pytest.mark.parametrize(("add_bos", "begin"), [(True, [BOS]), (False, [])])
+def test_plain_text_begins_as_the_model_wants(add_bos: bool, begin: list[int]) -> None:
+    tokenizer = Tokenizer(FakeVocab(add_bos=add_bos))
+    assert tokenizer.encode_text("a<|im_start|>") == [*begin, 97, IM_START]
+
+
+def test_plain_text_is_left_open() -> None:
+    tokenizer = Tokenizer(FakeVocab(add_eos=True))
+    assert tokenizer.encode_text("a") == [97]
+    assert tokenizer.encode_text("a</s>") == [97, EOS]
+
+
+def test_no_text_is_the_begin_of_sequence_token() -> None:
+    assert Tokenizer(FakeVocab(add_bos=True)).encode_text("") == [BOS]
+    assert Tokenizer(FakeVocab(add_bos=False)).encode_text("") == [BOS]
+    with pytest.raises(RequestError) as caught:
+        Tokenizer(FakeVocab(bos_id=None)).encode_text("")
+    assert (caught.value.param, caught.value.code) == ("prompt", "empty_string")
+
+
+def test_a_conversation_begins_with_one_begin_of_sequence_token() -> None:
+    tokenizer = Tokenizer(FakeVocab(add_bos=True))
+    assert tokenizer.encode_chat(("a",)) == [BOS, 97]
+    assert tokenizer.encode_chat(("<s>a",)) == [BOS, 97]
+    assert tokenizer.encode_chat(()) == [BOS]
+    assert Tokenizer(FakeVocab(add_bos=False)).encode_chat(("a",)) == [97]
+    assert Tokenizer(FakeVocab(add_bos=True, bos_id=None)).encode_chat(("a",)) == [97]
+
+
+def test_segments_are_tokenised_one_by_one() -> None:
+    assert Tokenizer(FakeVocab()).encode_chat(("<", "s>", "<s>")) == [*b"<s>", BOS]
+
+
+def test_ids_have_to_be_in_the_vocabulary() -> None:
+    tokenizer = Tokenizer(FakeVocab())
+    tokenizer.check_ids([0, 259], "prompt")
+    tokenizer.check_logit_bias({0: 1.0, 259: 1.0})
+    for bad in (-1, 260, 2**40):
+        with pytest.raises(RequestError) as caught:
+            tokenizer.check_ids([5, bad], "prompt")
+        assert caught.value.param == "prompt[1]"
+        assert "0 to 259" in str(caught.value)
+        with pytest.raises(RequestError) as caught:
+            tokenizer.check_logit_bias([bad])
+        assert caught.value.param == "logit_bias"
+
+
+def test_hopelessly_long_text_is_refused_before_it_is_tokenised() -> None:
+    vocab = FakeVocab()
+    tokenizer = Tokenizer(vocab, context_size=1024)
+    limit = 64 * 1024 + 64 * 1024
+    too_long = "é" * (limit // 2 + 1)
+    with pytest.raises(RequestError) as caught:
+        tokenizer.encode_text(too_long)
+    assert (caught.value.param, caught.value.code) == ("prompt", "context_length_exceeded")
+    assert "maximum context length is 1024 tokens" in str(caught.value)
+    with pytest.raises(RequestError) as caught:
+        tokenizer.encode_chat((too_long[:10], too_long[10:]))
+    assert caught.value.param == "messages"
+    assert vocab.calls == []
+    assert len(tokenizer.encode_text("a" * limit)) == limit
