@@ -409,7 +409,7 @@ class Console:
     ) -> tuple[int, list[str]]:
         """Run a long command into the log; whatever ends us ends its whole process group."""
         lines = []
-        with self.log.open("a", errors="replace") as log:
+        with self.log.open("a", buffering=1, errors="replace") as log:
             log.write(f"\n$ {shlex.join(map(str, command))}\n")
             with subprocess.Popen(
                 command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
