@@ -50,7 +50,7 @@ MISSING = {
         "sudo apt install cmake", "sudo dnf install cmake", "brew install cmake"),
     "ninja": ("ninja", "it runs the build, and pip could not fetch it",
         "sudo apt install ninja-build", "sudo dnf install ninja-build", "brew install ninja"),
-    "pip": ("pip", "it fetches what the build needs from the package index",
+    "pip": ("pip", "it fetches sources and tools (a virtual environment: python -m ensurepip)",
         "sudo apt install python3-pip", "sudo dnf install python3-pip", "python3 -m ensurepip"),
     "git": ("git", "--git-ref clones llama.cpp",
         "sudo apt install git", "sudo dnf install git", "xcode-select --install"),
@@ -271,6 +271,8 @@ def translate_defines(texts: Iterable[str]) -> tuple[dict[str, str], tuple[str, 
         new = translate_name(old)
         if old in NEVER and is_on(value, old) == NEVER[old]:
             raise BuildError(f"-D {text} cannot be: Cria loads llama.cpp as shared libraries.")
+        if old in ("CMAKE_C_COMPILER", "CMAKE_CXX_COMPILER"):
+            raise BuildError(f"-D {old} is not the way: set CC and CXX in the environment.")
         if new is None:
             notes.append(f"{old} no longer exists in llama.cpp and is left out")
             continue
@@ -955,6 +957,7 @@ class Builder:
         stage_libraries(folder / "bin", self.staging, attempt.rung.dropped_variants)
         probe_layout(folder / "bin" / "abi_probe", self.staging / "layout.json")
         info = describe(self.plan, attempt, flags)
+        info["backends"] = built_backends(self.staging)
         info["build_seconds"] = round(time.monotonic() - started, 1)
         write_info(self.staging, info)
         return run_check(self.staging, folder / "tiny.gguf", self.console.log)
@@ -987,10 +990,12 @@ class Builder:
                 shutil.rmtree(folder, ignore_errors=True)
         if code != 0:
             raise step_failure("configure", lines, self.console.log)
-        self.report_unused("\n".join(lines))
+        self.report_surprises("\n".join(lines))
 
-    def report_unused(self, output: str) -> None:
-        """An option that this llama.cpp does not know must not vanish in silence."""
+    def report_surprises(self, output: str) -> None:
+        """Neither an unknown option nor a slow build may pass in silence."""
+        if "OpenMP not found" in output:
+            self.console.say("      note: no OpenMP (clang: libomp-dev), decoding will be slower")
         _, _, unused = output.partition("variables were not used by the project:")
         for name, _ in self.plan.options.defines:
             if re.search(rf"^\s+{re.escape(name)}$", unused, re.MULTILINE):
@@ -1012,7 +1017,8 @@ class Builder:
 def attempt_flags(plan: Plan, attempt: Attempt) -> dict[str, str]:
     """A user's own compiler flags reach every file; there the exclusions must follow them."""
     usable = supported_flags(attempt.toolchain, attempt.rung.cpu_flags)
-    flags = {**dict(plan.flags), **dict(attempt.rung.defines), "CRIA_CPU_FLAGS": ";".join(usable)}
+    flags = {**dict(plan.flags), **dict(attempt.rung.defines)}
+    flags["CRIA_CPU_FLAGS"] = ";".join(filter(None, (flags.get("CRIA_CPU_FLAGS"), *usable)))
     for name in ("CMAKE_C_FLAGS", "CMAKE_CXX_FLAGS"):
         if name in flags and usable:
             flags[name] = f"{flags[name]} {' '.join(usable)}"
@@ -1047,6 +1053,11 @@ def loader_names(built: Path) -> list[Path]:
             groups.setdefault(path.resolve(), []).append(path)
     soname = re.compile(r"lib[^.]+(\.so\.\d+|\.\d+\.dylib)")
     return [next((p for p in g if soname.fullmatch(p.name)), g[0]) for g in groups.values()]
+
+
+def built_backends(staging: Path) -> list[str]:
+    names = (re.match(r"libggml-([a-z]+)", path.name) for path in staging.iterdir())
+    return sorted({name[1] for name in names if name} - {"base"})
 
 
 def probe_layout(probe: Path, target: Path) -> None:
@@ -1098,7 +1109,6 @@ def describe(plan: Plan, attempt: Attempt, flags: Mapping[str, str]) -> dict[str
         "commit": plan.source.commit,
         "source": plan.source.origin,
         "compiler": {"cc": toolchain.cc, "cxx": toolchain.cxx, "version": toolchain.version},
-        "backends": ["cpu", *plan.options.backends],
         "cuda_archs": list(plan.backends.cuda_archs),
         "cpu": cpu_identity()[0],
         "features": cpu_features(toolchain, flags),
@@ -1285,7 +1295,8 @@ def interrupt(number: int, frame: object) -> NoReturn:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     try:
         options = parse_options(argv, os.environ)
         return print_info(LIB) if options.info else build(options)

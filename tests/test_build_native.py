@@ -197,7 +197,7 @@ def test_translated_defines_reach_cmake_and_are_mentioned() -> None:
     "argv",
     [("-DLLAMA_CUBLAS",), ("-D", "=1"), ("-DLLAMA_CUBLAS=perhaps",), ("-DBUILD_SHARED_LIBS=OFF",),
      ("-DLLAMA_STATIC=ON",), ("--cuda-arch", "75", "-DGGML_CUDA=OFF"), ("--jobs", "-1"),
-     ("--hip", "--cuda-arch", "75")],
+     ("--hip", "--cuda-arch", "75"), ("-DCMAKE_CXX_COMPILER=clang++",)],
 )  # fmt: skip
 def test_contradictions_are_refused(argv: tuple[str, ...]) -> None:
     refused(bn.parse_options, argv, {})
@@ -458,11 +458,11 @@ def make_plan(tmp_path: Path, *argv: str) -> Any:
 
 
 def test_exclusions_reach_the_cpu_backend_and_follow_own_flags(tmp_path: Path) -> None:
-    plan = make_plan(tmp_path, "-DCMAKE_C_FLAGS=-O1")
+    plan = make_plan(tmp_path, "-DCMAKE_C_FLAGS=-O1", "-DCRIA_CPU_FLAGS=-mine")
     real = bn.find_toolchains({})[0]
     rung = bn.Rung("test", "", ("-fno-builtin", "-mno-such-thing"), (("GGML_NATIVE", "OFF"),))
     flags = bn.attempt_flags(plan, bn.Attempt(real, rung))
-    assert flags["CRIA_CPU_FLAGS"] == "-fno-builtin"
+    assert flags["CRIA_CPU_FLAGS"] == "-mine;-fno-builtin"
     assert flags["CMAKE_C_FLAGS"] == "-O1 -fno-builtin"
     assert flags["GGML_NATIVE"] == "OFF" and "CMAKE_CXX_FLAGS" not in flags
 
@@ -582,6 +582,7 @@ def test_a_build_installs_and_a_second_one_does_nothing(
             "notes", "fallbacks", "llama_h_sha256", "built_at", "build_seconds",
             "key", "files", "check"} <= set(info)  # fmt: skip
     assert info["llama_h_sha256"] == hashlib.sha256(b"// llama.h").hexdigest()
+    assert info["backends"] == ["cpu"]
     assert "libllama.so.0" in info["files"] and "layout.json" in info["files"]
     assert build(monkeypatch, tmp_path, steps) == 0
     assert steps.commands == ["configure", "compile"]
