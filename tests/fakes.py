@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -20,7 +20,8 @@ from cria.ipc.messages import EngineStats, Ready
 SILENCE = "silence"
 """A step of a script: nothing more happens until the run is cancelled."""
 
-Script = Sequence[Event | Exception | str]
+Script = Sequence[Event | Exception | str | Callable[[], object]]
+"""Events to tell, exceptions to raise, functions to call."""
 
 HELLO: Script = (ChoiceDelta(0, "Hello"), ChoiceDelta(0, " world"), ChoiceFinished(0, "stop"))
 READY = Ready(
@@ -58,7 +59,10 @@ class FakeRun:
                 if isinstance(step, str):
                     self._wake.get(timeout=30)
                     raise ClientGone("The client closed the connection.")
-                yield step
+                if callable(step):
+                    step()
+                else:
+                    yield step
         finally:
             self.open = False
 

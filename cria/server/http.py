@@ -121,12 +121,12 @@ class Handler(pywsgi.WSGIHandler):
 
     def on_disconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back once if the client hangs up; the result ends the watch."""
-        watcher = gevent.spawn(self._watch, callback)
+        watcher = gevent.spawn(self._watch, self.socket, callback)
         return partial(watcher.kill, block=False)
 
-    def _watch(self, callback: Callable[[], None]) -> None:
-        wait_read(self.socket.fileno())
-        if is_closed_by_peer(self.socket):
+    def _watch(self, sock: Any, callback: Callable[[], None]) -> None:
+        wait_read(sock.fileno())
+        if is_closed_by_peer(sock):
             self.client_gone = True
             callback()
 

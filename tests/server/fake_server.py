@@ -1,0 +1,60 @@
+"""`python -m tests.server.fake_server [SETTINGS]`: the real server process over a fake generation.
+
+SETTINGS is JSON: fields of ServerConfig, and `load_error` for a model that cannot be loaded. Prints
+what `cria serve` prints; `running` in /health counts the runs that nobody has ended.
+"""
+
+# ruff: noqa: E402, I001 - serve patches the standard library, so it comes first.
+from cria.server import serve
+
+import json
+import sys
+import threading
+from typing import Any
+
+from cria.config import EngineConfig, ServerConfig
+from cria.errors import SetupError
+from cria.generation.run import ChoiceDelta, ChoiceFinished, Heartbeat
+from tests.fakes import HELLO, SILENCE, FakeGeneration, Script
+
+gate = threading.Event()
+
+SCRIPTS: dict[str, Script] = {
+    "silent": [SILENCE],
+    "one then silent": [ChoiceDelta(0, "first"), SILENCE],
+    "gated": [ChoiceDelta(0, "first"), lambda: gate.wait(30), ChoiceFinished(0, "stop")],
+    "open the gate": [gate.set, *HELLO],
+    "long": [Heartbeat(), *[ChoiceDelta(0, "x")] * 2000, ChoiceFinished(0, "length")],
+    "endless": [ChoiceDelta(0, "x" * 4096)] * 1_000_000,
+}
+
+
+class OpenedGeneration(FakeGeneration):
+    """What `Generation.open` gives."""
+
+    load_error: str | None = None
+
+    @classmethod
+    def open(cls, *_: Any, offload: Any) -> FakeGeneration:
+        assert offload(len, "abc") == 3
+        generation = cls(SCRIPTS)
+        if cls.load_error:
+            generation.refusal = SetupError(cls.load_error)
+        return generation
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    OpenedGeneration.load_error = settings.pop("load_error", None)
+    serve.Generation = OpenedGeneration  # type: ignore[misc,assignment]
+    config = ServerConfig(**{"port": 0, **settings})
+    serve.prepare(config.log_level)
+    listener = serve.bind(config.host, config.port)
+    serve.serve(listener, EngineConfig(""), config, lambda text: print(text, flush=True))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SetupError as error:
+        sys.exit(str(error))

@@ -1,0 +1,84 @@
+"""The server process: start, stop, and what goes wrong with an address."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.server.process import (
+    PATIENCE_SECONDS,
+    REPOSITORY,
+    fake_server,
+    post,
+    read_to_end,
+    read_until,
+)
+
+
+def run_to_end(**settings: object) -> subprocess.CompletedProcess[str]:
+    """A server that does not come up."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.server.fake_server", json.dumps(settings)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with fake_server(tmp_path / "log") as server:
+        with server.connect():  # an idle connection must not hold it up
+            server.process.send_signal(number)
+            assert server.process.wait(5) == 0
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_a_signal_ends_open_streams(tmp_path: Path) -> None:
+    with fake_server(tmp_path / "log") as server, server.connect() as sock:
+        sock.sendall(post("one then silent", stream=True))
+        read_until(sock, b"first")
+        server.process.terminate()
+        assert b"[DONE]" not in read_to_end(sock)
+        assert server.process.wait(5) == 0
+
+
+def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason() -> None:
+    ended = run_to_end(load_error="The model is broken.")
+    assert ended.returncode == 1
+    assert "The model is broken." in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run_to_end(port=port)
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == (
+        f"Cannot listen on 127.0.0.1 port {port}: "
+        "another program uses it; choose another with --port."
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("192.0.2.1", "does not have that address"), ("no-such-host.invalid", "is not known")],
+)
+def test_a_bad_address_is_one_sentence(host: str, words: str) -> None:
+    ended = run_to_end(host=host)
+    assert ended.returncode == 1
+    assert words in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_localhost_means_ipv4(tmp_path: Path) -> None:
+    with fake_server(tmp_path / "log", host="localhost") as server:
+        assert server.running() == 0
