@@ -48,7 +48,6 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         "functions": _TOOLS,
         "tool_choice": _NEEDS_TOOLS,
         "function_call": _NEEDS_TOOLS,
-        "response_format": Refusal(({"type": "text"},), reason="only {'type': 'text'} works yet"),
         "logprobs": Refusal((False,)),
         "top_logprobs": Refusal(reason="it needs 'logprobs', which this server does not implement"),
         "modalities": Refusal((["text"],), "unsupported_value", "the model writes text only"),

@@ -46,6 +46,7 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
     "guided_grammar": _CONSTRAINT,
     "guided_choice": _CONSTRAINT,
     "structured_outputs": _CONSTRAINT,
+    "response_format": Refusal(({"type": "text"},), reason="only {'type': 'text'} works yet"),
     "regex": _CONSTRAINT,
     "ebnf": _CONSTRAINT,
     "bad_words": Refusal(),
