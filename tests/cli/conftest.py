@@ -1,0 +1,84 @@
+"""`cria serve` with a server that only writes down what it was asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from msgspec import structs
+
+import cria.server
+from cria.cli import cria as group
+from cria.config import EngineConfig, ServerConfig
+
+GGUF_HEADER = b"GGUF" + (3).to_bytes(4, "little") + bytes(16)
+
+
+class RecordingServer:
+    """Stands for the module `cria.server.serve`."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.engine_config = EngineConfig("")
+        self.config = ServerConfig()
+
+    def prepare(self, log_level: str) -> None:
+        self.calls.append("prepare")
+
+    def bind(self, host: str, port: int) -> str:
+        self.calls.append(f"bind {host} {port}")
+        return "listener"
+
+    def serve(
+        self,
+        listener: str,
+        engine_config: EngineConfig,
+        config: ServerConfig,
+        say: Callable[[str], None],
+    ) -> None:
+        self.calls.append("serve")
+        self.engine_config, self.config = engine_config, config
+        say("ready")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> RecordingServer:
+    recorder = RecordingServer()
+    monkeypatch.setitem(sys.modules, "cria.server.serve", recorder)  # type: ignore[arg-type]
+    monkeypatch.setattr(cria.server, "serve", recorder, raising=False)
+    return recorder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(GGUF_HEADER)
+    return str(path)
+
+
+@pytest.fixture
+def run(server: RecordingServer) -> Callable[..., Result]:
+    """`run("serve", ..., CRIA_PORT="1")`: arguments, and the environment as keywords."""
+
+    def invoke(*args: str, **environment: Any) -> Result:
+        return CliRunner().invoke(group, args, env=environment)
+
+    return invoke
+
+
+@pytest.fixture
+def settings(
+    run: Callable[..., Result], server: RecordingServer, model: str
+) -> Callable[..., dict[str, Any]]:
+    """`settings("--port", "1", CRIA_HOST="h")`: what `cria serve MODEL ...` makes of it."""
+
+    def serve(*args: str, **environment: str) -> dict[str, Any]:
+        result = run("serve", model, *args, **environment)
+        assert result.exit_code == 0, result.output
+        return {**structs.asdict(server.config), **structs.asdict(server.engine_config)}
+
+    return serve

