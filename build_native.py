@@ -384,24 +384,32 @@ class Console:
     def elapsed(self) -> str:
         return duration(time.monotonic() - self.started)
 
-    def say(self, text: str) -> None:
-        print(f"\n{text}" if self.open_line else text, flush=True)
+    @property
+    def in_place(self) -> bool:
+        return sys.stdout.isatty() and not self.verbose
+
+    def end_line(self) -> None:
+        if self.open_line:
+            print(flush=True)
         self.open_line = False
 
+    def say(self, text: str) -> None:
+        self.end_line()
+        print(text, flush=True)
+
     def step(self, number: int, title: str) -> None:
+        self.end_line()
         self.title, self.shown = f"[{number}/6] {title}", 0
-        self.say(self.title)
+        self.open_line = self.in_place
+        print(self.title, end="" if self.in_place else "\n", flush=True)
 
     def percent(self, value: int) -> None:
-        in_place = sys.stdout.isatty() and not self.verbose
-        if value <= self.shown or (not in_place and value < 100 and value < self.shown + 20):
+        if value <= self.shown or (not self.in_place and value < min(100, self.shown + 20)):
             return
-        line, self.shown = f"{self.title} ... {value}% {self.elapsed}", value
-        if in_place:
-            print(f"\r\x1b[K{line}", end="", flush=True)
-            self.open_line = True
-        else:
-            self.say(line)
+        self.shown = value
+        line = f"{self.title} ... {value}% {self.elapsed}"
+        print(f"\r\x1b[K{line}" if self.in_place else line, end="" if self.in_place else "\n")
+        sys.stdout.flush()
 
     def run(
         self,
@@ -1201,20 +1209,27 @@ def prune(folder: Path, keep: int) -> None:
 
 
 def build(options: Options) -> int:
-    cache = cache_dir()
-    (cache / "log").mkdir(parents=True, exist_ok=True)
+    logs = cache_dir() / "log"
+    logs.mkdir(parents=True, exist_ok=True)
     name = time.strftime("build-%Y%m%d-%H%M%S")
-    console = Console(cache / "log" / f"{name}-{os.getpid()}.log", options.verbose)
+    console = Console(logs / f"{name}-{os.getpid()}.log", options.verbose)
+    try:
+        return build_if_needed(options, console)
+    finally:
+        console.end_line()
+
+
+def build_if_needed(options: Options, console: Console) -> int:
     for note in options.notes:
         console.say(f"note: {note}")
     # A branch has to be looked up first, which is not done while another build may be at it.
     if not options.clean and not options.git_ref:
         if report_current(make_plan(options, find_source(options, console)), console):
             return 0
-    with exclusive(cache):
+    with exclusive(cache_dir()):
         build_alone(options, console)
-        prune(cache / "log", 10)
-        prune(cache / "build", 3)
+        prune(cache_dir() / "log", 10)
+        prune(cache_dir() / "build", 3)
     return 0
 
 
