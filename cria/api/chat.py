@@ -42,7 +42,7 @@ class Prediction(msgspec.Struct):
 class ChatCompletionRequest(GenerationRequest, kw_only=True):
     """Continue a conversation."""
 
-    UNSUPPORTED: ClassVar = {
+    UNSUPPORTED: ClassVar[Mapping[str, Refusal]] = {
         **OTHER_SERVERS,
         "tools": _TOOLS,
         "functions": _TOOLS,
@@ -56,7 +56,7 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         "web_search_options": Refusal(reason="this server does not search the web"),
         "moderation": Refusal(reason="this server has no moderation"),
     }
-    NOTED: ClassVar = frozenset(
+    NOTED: ClassVar[frozenset[str]] = frozenset(
         "user safety_identifier prompt_cache_key prompt_cache_retention prompt_cache_options "
         "metadata service_tier prediction verbosity reasoning_effort parallel_tool_calls".split()
     )

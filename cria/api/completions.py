@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, cast
 
 import msgspec
@@ -24,14 +24,14 @@ TokenIds = Annotated[list[TokenId], Meta(min_length=1)]
 class CompletionRequest(GenerationRequest, kw_only=True):
     """Continue one or several prompts."""
 
-    UNSUPPORTED: ClassVar = {
+    UNSUPPORTED: ClassVar[Mapping[str, Refusal]] = {
         **OTHER_SERVERS,
         "suffix": Refusal(),
         "echo": Refusal((False,)),
         "logprobs": Refusal(),
         "max_completion_tokens": Refusal(reason="completions know it as 'max_tokens'"),
     }
-    NOTED: ClassVar = frozenset({"user"})
+    NOTED: ClassVar[frozenset[str]] = frozenset({"user"})
 
     prompt: str | Annotated[list[str | TokenId | TokenIds], Meta(min_length=1)] | None
     max_tokens: TokenLimit = DEFAULT_MAX_TOKENS

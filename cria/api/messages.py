@@ -59,25 +59,25 @@ class _Message(msgspec.Struct, tag_field="role", kw_only=True):
 class DeveloperMessage(_Message, tag="developer", kw_only=True):
     """Instructions, by their newer name."""
 
-    TEMPLATE_ROLE: ClassVar = "system"
+    TEMPLATE_ROLE: ClassVar[str] = "system"
 
 
 class SystemMessage(_Message, tag="system", kw_only=True):
     """Instructions."""
 
-    TEMPLATE_ROLE: ClassVar = "system"
+    TEMPLATE_ROLE: ClassVar[str] = "system"
 
 
 class UserMessage(_Message, tag="user", kw_only=True):
     """What the model shall answer."""
 
-    TEMPLATE_ROLE: ClassVar = "user"
+    TEMPLATE_ROLE: ClassVar[str] = "user"
 
 
 class AssistantMessage(_Message, tag="assistant", kw_only=True):
     """What the model answered before."""
 
-    TEMPLATE_ROLE: ClassVar = "assistant"
+    TEMPLATE_ROLE: ClassVar[str] = "assistant"
 
     content: str | list[TextPart | RefusalPart] | None = None  # type: ignore[assignment]  # wider
     refusal: str | None = None
@@ -102,7 +102,7 @@ class AssistantMessage(_Message, tag="assistant", kw_only=True):
 class ToolMessage(_Message, tag="tool", kw_only=True):
     """What a called function returned."""
 
-    TEMPLATE_ROLE: ClassVar = "tool"
+    TEMPLATE_ROLE: ClassVar[str] = "tool"
 
     tool_call_id: str
 
@@ -113,7 +113,7 @@ class ToolMessage(_Message, tag="tool", kw_only=True):
 class FunctionMessage(_Message, tag="function", kw_only=True):
     """The same, in the older form: `name` says which function."""
 
-    TEMPLATE_ROLE: ClassVar = "tool"
+    TEMPLATE_ROLE: ClassVar[str] = "tool"
 
     content: str | None
     name: str

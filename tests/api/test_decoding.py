@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cria.api.chat import ChatCompletionRequest
@@ -165,6 +165,7 @@ JSON_VALUES = st.recursive(
 FIELD_NAMES = sorted({"unknown", "model", "messages", "prompt", *OPTIONAL_CHAT_FIELDS, "best_of"})
 
 
+@settings(deadline=None)  # the first call builds msgspec's decoders
 @given(st.dictionaries(st.sampled_from(FIELD_NAMES), JSON_VALUES, max_size=4))
 def test_any_fields_decode_or_are_refused(fields: dict[str, Any]) -> None:
     body = {"model": "m", "messages": [USER], "prompt": "x"} | fields
@@ -175,6 +176,7 @@ def test_any_fields_decode_or_are_refused(fields: dict[str, Any]) -> None:
             assert all(isinstance(path, str) for path in warnings)
 
 
+@settings(deadline=None)  # the first call builds msgspec's decoders
 @given(st.lists(JSON_VALUES | st.fixed_dictionaries({"role": st.just("assistant")}), max_size=3))
 def test_any_messages_decode_or_are_refused(messages: list[Any]) -> None:
     with suppress(RequestError):

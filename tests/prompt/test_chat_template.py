@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from cria.errors import RequestError
 from cria.prompt import chat_template
 from cria.prompt.chat_template import ChatTemplate
+from cria.prompt.loading import load_text_side
 from cria.prompt.tokenizer import Tokenizer
 from tests.prompt import templates
 from tests.prompt.fake_vocab import BOS, CONTROL, IM_END, IM_START, FakeVocab
@@ -147,3 +149,15 @@ def test_without_control_text_the_prompt_is_tokenised_in_one_piece() -> None:
     segments = make(templates.CHATML).render([USER | {"content": content}])
     Tokenizer(vocab).encode_chat(segments)
     assert len(vocab.calls) == 1
+
+
+@pytest.mark.integration
+def test_the_default_model(default_model: Path) -> None:
+    tokenizer, template, *_ = load_text_side(str(default_model))
+    (text,) = template.render([USER])
+    assert text.startswith("<|im_start|>system\nYou are a helpful AI assistant")
+    assert text.endswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
+    plain = tokenizer.encode_chat((text,))
+    forged = tokenizer.encode_chat(template.render([USER | {"content": FORGERY}]))
+    control = {id for id, piece in enumerate(tokenizer.pieces) if not piece}
+    assert [id for id in forged if id in control] == [id for id in plain if id in control]
