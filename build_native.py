@@ -72,6 +72,9 @@ MISSING = {
 # What a line of a failed step's output means: a name in MISSING, or a sentence.
 KNOWN_FAILURES = (
     (r"CUDA::cublas|cublas_v2\.h.*No such file", "cublas"),
+    (r"CUDA::cuda_driver",
+     "the CUDA toolkit has no libcuda to link against: install its driver package (cuda-driver-dev)"
+     " or pass -D GGML_CUDA_NO_VMM=ON"),
     (r"Could NOT find Vulkan|SPIRV-Headers|vulkan/vulkan.*No such file", "vulkan"),
     (r'package configuration file provided by "(hip|hipblas|rocblas)"', "hip"),
     (r"No space left on device",
@@ -759,8 +762,7 @@ def plan_cuda(options: Options) -> BackendPlan:
         raise BuildError(f"{nvcc} does not tell its version: install the CUDA toolkit again.")
     archs = resolve_native(options.cuda_archs)
     check_cuda_archs(archs, (int(match[1]), int(match[2])))
-    # The link path: cuBLAS is outside our folder, and seldom on the loader's default path.
-    defines = [("CMAKE_CUDA_COMPILER", str(nvcc)), ("CMAKE_INSTALL_RPATH_USE_LINK_PATH", "ON")]
+    defines = [("CMAKE_CUDA_COMPILER", str(nvcc))]
     if archs:
         # "-real": machine code for exactly these, no PTX to be compiled on a first start elsewhere.
         defines.append(("CMAKE_CUDA_ARCHITECTURES", ";".join(f"{arch}-real" for arch in archs)))
