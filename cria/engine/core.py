@@ -14,7 +14,7 @@ import msgspec
 from cria.engine.scheduler import ScheduledBatch, Scheduler
 from cria.errors import NativeError
 from cria.ipc import codec
-from cria.ipc.messages import Submit, StepOutput
+from cria.ipc.messages import StepOutput, Submit
 from cria.ipc.transport import PeerGone, Transport
 
 logger = logging.getLogger(__name__)

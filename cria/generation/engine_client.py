@@ -46,6 +46,10 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 LONG_LIFE_SECONDS = 60.0
 """An engine that served for so long did not die of its start."""
 EXIT_SECONDS = 5.0
+SPIN_COUNT = "3000"
+"""How long a compute thread of OpenMP spins for the others before it sleeps. Its own default is
+milliseconds, and a hundred times too long wherever anything else wants a core: the thread that all
+wait for then waits for a core that is busy waiting for it."""
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
@@ -218,7 +222,10 @@ class EngineClient:
 
 def engine_environment() -> dict[str, str]:
     """The environment for the engine; take it before the server hides the GPUs from itself."""
-    return {**os.environ, "GGML_NO_BACKTRACE": "1"}
+    environment = {**os.environ, "GGML_NO_BACKTRACE": "1"}
+    if "OMP_WAIT_POLICY" not in environment:
+        environment.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    return environment
 
 
 def _reap(process: subprocess.Popen[bytes]) -> int:

@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from cria.api.usage import Usage
 from cria.errors import ClientGone, EngineDied, EngineError
 from cria.generation.engine_client import EngineClient
@@ -20,21 +22,21 @@ from cria.output.processor import OutputProcessor
 from cria.sampling_params import SamplingParams
 
 
-class ChoiceDelta(NamedTuple):
+class ChoiceDelta(msgspec.Struct, frozen=True):
     """More text of one choice; never empty."""
 
     index: int
     text: str
 
 
-class ChoiceFinished(NamedTuple):
+class ChoiceFinished(msgspec.Struct, frozen=True):
     """The choice is complete; `finish_reason` is `stop` or `length`."""
 
     index: int
     finish_reason: str
 
 
-class Heartbeat(NamedTuple):
+class Heartbeat(msgspec.Struct, frozen=True):
     """Nothing has happened for a while; the run goes on."""
 
 

@@ -28,7 +28,7 @@ class FinishReason(str, enum.Enum):
 
 
 class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Generate after these tokens. `request_id` is the server's, and unique for the engine's life."""
+    """Generate after these tokens; `request_id` is unique for the life of the engine."""
 
     request_id: int
     token_ids: list[int]

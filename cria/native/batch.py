@@ -1,4 +1,4 @@
-"""`Batch`: the tokens of one `llama_decode`, in arrays that are made once and refilled each step."""
+"""`Batch`: the tokens of one `llama_decode`, in arrays made once and refilled each step."""
 
 from __future__ import annotations
 

@@ -41,13 +41,13 @@ class Model(NativeHandle):
         self,
         library: Library,
         path: str,
-        options: ModelOptions = ModelOptions(),
+        options: ModelOptions | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Load `path`; ModelFileError says what llama.cpp found wrong with it."""
         self.library = library
         self.path = path
-        params, keep_alive = _params(library, options, on_progress)
+        params, keep_alive = _params(library, options or ModelOptions(), on_progress)
         pointer = library.llama_model_load_from_file(os.fsencode(path), params)
         errors = log.drain(library)
         del keep_alive
@@ -140,10 +140,20 @@ def _params(
         params.tensor_split = ctypes.cast(shares, ctypes.POINTER(ctypes.c_float))
         keep_alive.append(shares)
     if on_progress is not None:
-        callback = ProgressCallback(lambda fraction, _: on_progress(fraction) or True)
+        callback = ProgressCallback(_continuing(on_progress))
         params.progress_callback = ctypes.cast(callback, ctypes.c_void_p)
         keep_alive.append(callback)
     return params, keep_alive
+
+
+def _continuing(on_progress: Callable[[float], None]) -> Callable[[float, object], bool]:
+    """C's callback: True means "go on"."""
+
+    def callback(fraction: float, _user_data: object) -> bool:
+        on_progress(fraction)
+        return True
+
+    return callback
 
 
 def _reason(errors: list[str]) -> str:

@@ -83,7 +83,8 @@ def _logit_bias(library: Library, vocab: Vocab, params: SamplingParams) -> objec
         biases.update(dict.fromkeys(vocab.end_of_generation_ids, -math.inf))
     if not biases:
         return None
-    array = (structs.llama_logit_bias * len(biases))(*biases.items())
+    entries = [structs.llama_logit_bias(token, bias) for token, bias in biases.items()]
+    array = (structs.llama_logit_bias * len(entries))(*entries)
     sampler: object = library.llama_sampler_init_logit_bias(vocab.num_tokens, len(biases), array)
     return sampler
 

@@ -271,10 +271,9 @@ def fields_of(mirror: type[ctypes.Structure]) -> dict[str, list[int]]:
     fields: dict[str, list[int]] = {}
     for name, kind, *_ in mirror._fields_:
         offset = getattr(mirror, name).offset
-        if isinstance(kind, type) and issubclass(kind, ctypes.Union):
+        if issubclass(kind, ctypes.Union):
             members = {n: [offset, ctypes.sizeof(k)] for n, k, *_ in kind._fields_}
             fields.update(members)
         else:
             fields[name] = [offset, ctypes.sizeof(kind)]
     return fields
-

@@ -20,9 +20,7 @@ def count_up(sequence: Sequence) -> int:
 class FakeRunner:
     """Keeps the books that llama.cpp keeps: which positions of which slot are in the cache."""
 
-    def __init__(
-        self, num_cells: int, next_token: Callable[[Sequence], int] = count_up
-    ) -> None:
+    def __init__(self, num_cells: int, next_token: Callable[[Sequence], int] = count_up) -> None:
         self.num_cells = num_cells
         self.next_token = next_token
         self.cells: dict[int, int] = {}

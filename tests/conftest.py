@@ -1,0 +1,52 @@
+"""Fixtures that tests of several packages share: the model files and a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cria import model_store
+from cria.native.tiny_model import write_tiny_model
+from tests.real_server import RealServer
+
+
+@pytest.fixture(scope="session")
+def default_model() -> Path:
+    """The default model's file, fetched on first use."""
+    return model_store.resolve("smollm2", lambda _done, _total: None)
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model that loads in no time; its text is noise, often not even UTF-8."""
+    path = tmp_path_factory.mktemp("models") / "tiny.gguf"
+    template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
+        "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    write_tiny_model(path, chat_template=template)
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    """`cria serve` with the default model; tests share it, so they must leave it as it was."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    options = ("--alias", "smollm2", "--alias", "org/name", "--context-size", "1024")
+    with RealServer.start(default_model, *options, log=log) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server_url(server: RealServer) -> str:
+    return server.url
+
+
+@pytest.fixture
+def tiny_server(tiny_gguf: Path, tmp_path: Path) -> Iterator[RealServer]:
+    """A server of one test's own, ready in a second."""
+    options = ("--alias", "tiny", "--parallel", "4", "--context-size", "512")
+    with RealServer.start(tiny_gguf, *options, log=tmp_path / "log") as running:
+        yield running
