@@ -560,9 +560,7 @@ class FakeSteps:
         return bn.CheckResult(self.checks.pop(0), '{"ok": true}')
 
 
-def build(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: FakeSteps, *argv: str
-) -> int:
+def build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: FakeSteps, *argv: str) -> int:
     make_tree(tmp_path)
     tools = bn.BuildTools(Path("cmake"), Path("ninja"))
     monkeypatch.setattr(bn, "find_build_tools", lambda console: tools)

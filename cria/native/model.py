@@ -58,7 +58,7 @@ class Model(NativeHandle):
     @cached_property
     def vocab(self) -> Vocab:
         """The model's vocabulary; it lives as long as the model."""
-        return Vocab(self)
+        return Vocab(self.library, self)
 
     @property
     def num_layers(self) -> int:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import ctypes
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cria.errors import NativeError
-
-if TYPE_CHECKING:
-    from cria.native.model import Model
+from cria.native.handles import NativeHandle
+from cria.native.library import Library
 
 PIECE_BYTES = 256
 """First guess for the length of a token's text; longer ones are asked for again."""
@@ -23,9 +21,9 @@ PIECE_BYTES = 256
 class Vocab:
     """The vocabulary of `model` (`const struct llama_vocab`), which it keeps alive."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, library: Library, model: NativeHandle) -> None:
         self._model = model
-        self.library = model.library
+        self.library = library
         self.pointer = self.library.llama_model_get_vocab(model.pointer)
         self.num_tokens = int(self.library.llama_vocab_n_tokens(self.pointer))
 
@@ -45,14 +43,6 @@ class Vocab:
     @property
     def add_eos(self) -> bool:
         return bool(self.library.llama_vocab_get_add_eos(self.pointer))
-
-    @property
-    def chat_template(self) -> str | None:
-        return self._model.chat_template()
-
-    def metadata(self, key: str) -> str | None:
-        """A scalar of the file's metadata as text."""
-        return self._model.metadata(key)
 
     @cached_property
     def end_of_generation_ids(self) -> tuple[int, ...]:

@@ -26,10 +26,11 @@ class TextSide(NamedTuple):
 def load_text_side(path: str) -> TextSide:
     """SetupError if the libraries are missing or the file is no model."""
     library.hide_gpus()
-    vocab = Model(library.load(), path, ModelOptions(vocab_only=True)).vocab
+    model = Model(library.load(), path, ModelOptions(vocab_only=True))
+    vocab = model.vocab
     tokenizer = Tokenizer(vocab)
     template = ChatTemplate(
-        vocab.chat_template,
+        model.chat_template(),
         _text_of(vocab, vocab.bos_id),
         _text_of(vocab, vocab.eos_id),
         tokenizer.control_texts,
