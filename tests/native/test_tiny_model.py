@@ -75,7 +75,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
 
 def test_the_library_reads_what_was_written(model: Model) -> None:
     assert model.vocab.num_tokens == tiny_model.VOCABULARY
-    assert model.vocab.chat_template == TEMPLATE
+    assert model.chat_template() == TEMPLATE
     assert model.num_layers == 2
 
 

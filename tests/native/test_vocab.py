@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cria.native.model import Model
+
+
+def joined(model: Model, tokens: list[int]) -> bytes:
+    return b"".join(model.vocab.pieces[token] for token in tokens)
+
+
+def test_special_ids(tiny_model: Model) -> None:
+    vocab = tiny_model.vocab
+    assert (vocab.bos_id, vocab.eos_id) == (1, 2)
+    assert vocab.eos_id in vocab.end_of_generation_ids
+    assert vocab.is_end_of_generation(2) and not vocab.is_end_of_generation(10)
+
+
+def test_tokenising_and_back(tiny_model: Model) -> None:
+    tokens = tiny_model.vocab.tokenize(b"hello world", add_special=False, parse_special=False)
+    assert joined(tiny_model, tokens).strip() == b"hello world"
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.binary(max_size=60))
+def test_any_bytes_survive(tiny_model: Model, data: bytes) -> None:
+    tokens = tiny_model.vocab.tokenize(data, add_special=False, parse_special=False)
+    assert joined(tiny_model, tokens).lstrip(b" ") == data.lstrip(b" ")
+
+
+def test_special_text_is_parsed_only_when_asked(tiny_model: Model) -> None:
+    vocab = tiny_model.vocab
+    parsed = vocab.tokenize(b"</s>", add_special=False, parse_special=True)
+    assert 2 in parsed
+    assert 2 not in vocab.tokenize(b"</s>", add_special=False, parse_special=False)
+
+
+def test_control_tokens_have_no_text_but_a_name(tiny_model: Model) -> None:
+    assert tiny_model.vocab.pieces[1] == b""
+    assert tiny_model.vocab.control_pieces[1] == b"<s>"
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000])
+def test_long_and_empty_texts(tiny_model: Model, size: int) -> None:
+    tokens = tiny_model.vocab.tokenize(b"the " * size, add_special=False, parse_special=False)
+    assert joined(tiny_model, tokens).strip() == (b"the " * size).strip()
