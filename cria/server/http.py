@@ -120,7 +120,7 @@ class Handler(pywsgi.WSGIHandler):
             self.close_connection = True
 
     def _sendall(self, data: bytes) -> None:
-        """One system call for an event; gevent's own asks for the size of the buffer before each."""
+        """One system call for an event; gevent's own method asks for the buffer's size first."""
         try:
             sent = self.socket.send(data)
             if sent < len(data):
