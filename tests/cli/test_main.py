@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from click.testing import Result
 from cria import __version__
 from cria.cli import with_command
 from tests.cli.conftest import RecordingServer
+from tests.server.process import wait_for
 
 Run = Callable[..., Result]
 
@@ -102,3 +104,27 @@ def test_an_unknown_architecture_is_refused(run: Run, model: str) -> None:
 )
 def test_what_is_understood_as_serve(given: list[str], meant: list[str]) -> None:
     assert with_command(given) == meant
+
+
+def test_a_signal_ends_a_fetch_and_leaves_nothing(tmp_path: Path) -> None:
+    pip = tmp_path / "site" / "pip"
+    pip.mkdir(parents=True)
+    (pip / "__init__.py").touch()
+    (pip / "__main__.py").write_text(
+        "import os, pathlib, threading\n"
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
+        "threading.Event().wait()\n"
+    )
+    folders = {"PYTHONPATH": str(pip.parent), "XDG_CACHE_HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cria", "serve", "--port", "0"],
+        env={**os.environ, **folders},
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+        process.terminate()
+        assert process.wait(10) == 0
+    assert os.listdir(tmp_path / "cria" / "models") == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
