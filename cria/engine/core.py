@@ -52,7 +52,7 @@ class EngineCore:
         self._receive()
         batch = self._scheduler.schedule()
         self._compute(batch)
-        self._send()
+        self._send(bool(batch.work))
 
     def _receive(self) -> None:
         for frame in self._transport.receive(block=self._scheduler.is_idle):
@@ -77,7 +77,8 @@ class EngineCore:
             if batch.work:
                 self._scheduler.advance(batch, tokens)
 
-    def _send(self) -> None:
+    def _send(self, computed: bool) -> None:
+        """Also for a step of prompts alone: its counters are news, and a sign of life."""
         outputs = self._scheduler.take_outputs()
-        if outputs:
+        if outputs or computed:
             self._transport.send(codec.encode(StepOutput(outputs, self._scheduler.stats())))

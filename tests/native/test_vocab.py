@@ -24,10 +24,19 @@ def test_tokenising_and_back(tiny_model: Model) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(data=st.binary(max_size=60))
-def test_any_bytes_survive(tiny_model: Model, data: bytes) -> None:
+@given(text=st.text(st.characters(exclude_characters="\u2581", codec="utf-8"), max_size=40))
+def test_any_text_survives(tiny_model: Model, text: str) -> None:
+    data = text.encode()
     tokens = tiny_model.vocab.tokenize(data, add_special=False, parse_special=False)
     assert joined(tiny_model, tokens).lstrip(b" ") == data.lstrip(b" ")
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.binary(max_size=60))
+def test_any_bytes_become_tokens_of_the_vocabulary(tiny_model: Model, data: bytes) -> None:
+    for parse_special in (False, True):
+        tokens = tiny_model.vocab.tokenize(data, add_special=True, parse_special=parse_special)
+        assert all(0 <= token < tiny_model.vocab.num_tokens for token in tokens)
 
 
 def test_special_text_is_parsed_only_when_asked(tiny_model: Model) -> None:
