@@ -368,7 +368,7 @@ def duration(seconds: float) -> str:
 
 def plain_environment() -> dict[str, str]:
     """Without the compiler's variables: pip must not see them, CMake gets them spelled out."""
-    compiler = {"CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS"}
+    compiler = {"CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", *HOST_COMPILER}
     return {name: value for name, value in os.environ.items() if name not in compiler}
 
 
@@ -467,28 +467,39 @@ class Toolchain:
     cc: str
     cxx: str
     version: str
+    cuda: tuple[tuple[str, str], ...] = ()
+    """The environment that tells nvcc its host compiler; without it nvcc takes any on the path."""
 
 
-def find_toolchains(env: Mapping[str, str]) -> list[Toolchain]:
-    """The user's CC and CXX if set, then the system's compiler."""
+HOST_COMPILER = ("CUDAHOSTCXX", "NVCC_CCBIN", "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS")
+
+
+def find_toolchains(env: Mapping[str, str], cuda: bool = False) -> list[Toolchain]:
+    """The user's compilers if the environment names any, then the system's."""
     pairs = [("cc", "c++"), ("gcc", "g++"), ("clang", "clang++")]
     system = next((pair for pair in pairs if all(map(shutil.which, pair))), None)
-    wanted = []
-    if env.get("CC") or env.get("CXX"):
+    names = ("CC", "CXX", *(HOST_COMPILER if cuda else ()))
+    found = []
+    if any(map(env.get, names)):
         cc, cxx = system or ("cc", "c++")
-        wanted.append((env.get("CC") or cc, env.get("CXX") or cxx))
-    found = [inspect_toolchain(*pair) for pair in (*wanted, *([system] if system else []))]
+        mine = {name: env[name] for name in HOST_COMPILER if cuda and env.get(name)}
+        found.append(inspect_toolchain(env.get("CC") or cc, env.get("CXX") or cxx, cuda, mine))
+    if system:
+        found.append(inspect_toolchain(*system, cuda))
     if not found:
         raise missing("compiler")
     return found
 
 
-def inspect_toolchain(cc: str, cxx: str) -> Toolchain:
+def inspect_toolchain(
+    cc: str, cxx: str, cuda: bool = False, nvcc: Mapping[str, str] | None = None
+) -> Toolchain:
     version = output_of(*shlex.split(cxx), "--version").partition("\n")[0].strip()
     if not version or not output_of(*shlex.split(cc), "--version"):
         what = f"the compilers {cc} and {cxx} cannot be run"
         raise BuildError(f"{what}: correct or unset CC and CXX, or repair the installation.")
-    return Toolchain(cc, cxx, version)
+    host = {"CUDAHOSTCXX": shutil.which(cxx) or cxx} if cuda else {}
+    return Toolchain(cc, cxx, version, tuple(sorted({**host, **(nvcc or {})}.items())))
 
 
 def cpu_identity() -> tuple[str, frozenset[str]]:
@@ -848,7 +859,7 @@ class Plan:
 
 
 def make_plan(options: Options, source: Source) -> Plan:
-    toolchains = find_toolchains(os.environ)
+    toolchains = find_toolchains(os.environ, "cuda" in options.backends)
     backends = plan_backends(options)
     cpu, features = cpu_identity()
     flags = cmake_flags(options, source, backends)
@@ -970,7 +981,7 @@ class Builder:
         info["backends"] = built_backends(self.staging)
         info["build_seconds"] = round(time.monotonic() - started, 1)
         write_info(self.staging, info)
-        return run_check(self.staging, folder / "tiny.gguf", self.console.log)
+        return run_check(self.staging, folder, self.console.log)
 
     def prepare_folder(self, toolchain: Toolchain) -> Path:
         """One per compiler and set of options; the rungs of a ladder share it."""
@@ -983,9 +994,7 @@ class Builder:
     def environment(self, toolchain: Toolchain) -> dict[str, str]:
         env = plain_environment() | dict(self.plan.backends.env)
         env.update(CC=toolchain.cc, CXX=toolchain.cxx, NINJA_STATUS="[%f/%t] ")
-        if "cuda" in self.plan.options.backends:  # else nvcc takes whatever g++ is on the path
-            env.setdefault("CUDAHOSTCXX", shutil.which(toolchain.cxx) or toolchain.cxx)
-        return env
+        return env | dict(toolchain.cuda)
 
     def configure(self, folder: Path, toolchain: Toolchain, flags: Mapping[str, str]) -> None:
         self.console.step(3, "configure")
@@ -1079,11 +1088,14 @@ def probe_layout(probe: Path, target: Path) -> None:
     target.write_text(text)
 
 
-def run_check(staging: Path, model: Path, log: Path) -> CheckResult:
-    """Load and decode in a child: a crash there is an answer, not our end."""
-    write_tiny_model(model)
-    command = [sys.executable, "-m", "cria.native.self_check"]
-    command += ["--lib", str(staging), "--model", str(model)]
+def run_check(staging: Path, folder: Path, log: Path) -> CheckResult:
+    """Load, tokenise and decode in a child: a crash there is an answer, not our end."""
+    model, vocab = folder / "tiny.gguf", folder / "vocab.gguf"
+    tiny_model = load_tiny_model()
+    tiny_model.write_tiny_model(model)
+    tiny_model.write_tiny_vocab(vocab)
+    command = [sys.executable, "-m", "cria.native.self_check", "--lib", str(staging)]
+    command += ["--model", str(model), "--vocab", str(vocab)]
     env = {name: value for name, value in os.environ.items() if name != "CRIA_LIBLLAMA"}
     env.update(GGML_NO_BACKTRACE="1", PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=str(ROOT))
     try:
@@ -1099,7 +1111,7 @@ def run_check(staging: Path, model: Path, log: Path) -> CheckResult:
     return CheckResult(done.returncode, done.stdout or done.stderr)
 
 
-def write_tiny_model(path: Path) -> None:
+def load_tiny_model() -> Any:
     """Loaded by its path: importing the package may need what is not installed yet."""
     file = ROOT / "cria" / "native" / "tiny_model.py"
     spec = importlib.util.spec_from_file_location("cria_tiny_model", file)
@@ -1107,7 +1119,7 @@ def write_tiny_model(path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    module.write_tiny_model(path)
+    return module
 
 
 # --- BUILD_INFO.json, installation --------------------------------------------------------------

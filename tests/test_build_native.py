@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -325,6 +326,17 @@ def test_the_users_compiler_comes_first(tmp_path: Path) -> None:
     found = bn.find_toolchains({"CC": mine, "CXX": mine})
     assert found[0].version == "mine 1.0" and len(found) == 2
     assert "CXX" in refused(bn.find_toolchains, {"CXX": "/no/such/compiler"})
+
+
+def test_nvcc_gets_the_host_compiler_of_its_toolchain(tmp_path: Path) -> None:
+    mine = str(executable(tmp_path / "mine", "echo mine 1.0"))
+    (system,) = bn.find_toolchains({}, cuda=True)
+    assert dict(system.cuda)["CUDAHOSTCXX"] == shutil.which(system.cxx)
+    users, fallback = bn.find_toolchains({"CXX": mine}, cuda=True)
+    assert dict(users.cuda) == {"CUDAHOSTCXX": mine} and fallback == system
+    users, fallback = bn.find_toolchains({"NVCC_PREPEND_FLAGS": "-ccbin x"}, cuda=True)
+    assert dict(users.cuda)["NVCC_PREPEND_FLAGS"] == "-ccbin x" and fallback == system
+    assert len(bn.find_toolchains({"CUDAHOSTCXX": mine})) == 1, "no CUDA, no difference"
 
 
 def test_pip_and_cmake_do_not_see_the_compiler_variables(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,9 @@ from cria.errors import CriaError, NativeError
 from cria.native.library import Library, open_library
 from cria.native.structs import llama_batch
 
+TEXT, NUM_TEXT_TOKENS = b"hello 2 it's", 10
+"""`he` and `ll` are the only merges of the small vocabulary."""
+
 NUM_PROMPT_TOKENS = 33
 """More than one SIMD tile in each direction, and no multiple of one."""
 
@@ -29,9 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--lib", type=Path, required=True, help="folder with the libraries")
     parser.add_argument("--model", required=True, help="a small GGUF file")
+    parser.add_argument("--vocab", required=True, help="a GGUF file with a byte-pair vocabulary")
     options = parser.parse_args(arguments)
     try:
         library = open_library(options.lib)
+        split_text(library, options.vocab)
         logit = first_logit(library, options.model)
     except CriaError as error:
         sys.stdout.write(json.dumps({"ok": False, "reason": str(error)}) + "\n")
@@ -58,6 +63,21 @@ def first_logit(library: Library, path: str) -> float:
     library.llama_free(context)
     library.llama_model_free(model)
     return logit
+
+
+def split_text(library: Library, path: str) -> None:
+    """Load a vocabulary and tokenise: the part of libllama that uses std::regex."""
+    params = library.llama_model_default_params()
+    params.vocab_only = True
+    model = library.llama_model_load_from_file(os.fsencode(path), params)
+    if not model:
+        raise NativeError(f"the libraries cannot load the small vocabulary {path}")
+    tokens = (ctypes.c_int32 * 64)()
+    vocab = library.llama_model_get_vocab(model)
+    count = library.cria_tokenize(vocab, TEXT, len(TEXT), tokens, 64, False, False)
+    library.llama_model_free(model)
+    if count != NUM_TEXT_TOKENS:
+        raise NativeError(f"tokenising {TEXT!r} gives {count} tokens, not {NUM_TEXT_TOKENS}")
 
 
 def _decode(library: Library, context: Any, tokens: list[int]) -> float:

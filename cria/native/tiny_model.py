@@ -60,6 +60,43 @@ def write_tiny_model(
         file.writelines(padded(tensor.data) for tensor in tensors)
 
 
+def write_tiny_vocab(path: Path) -> None:
+    """Write a byte-pair vocabulary without weights.
+
+    Its pre-tokenizer is one that llama.cpp runs with std::regex: a second C++ library in the
+    process, linked statically into a toolchain's output, crashes there and nowhere else.
+    """
+    fields = list(make_vocab_metadata())
+    with Path(path).open("wb") as file:
+        file.write(padded(struct.pack("<4sIQQ", b"GGUF", 3, 0, len(fields)) + b"".join(fields)))
+
+
+def make_vocab_metadata() -> Iterator[bytes]:
+    tokens = [*byte_letters(), "he", "ll", "<|end|>"]
+    texts = {
+        "general.architecture": "llama",
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "smollm",
+    }
+    for key, words in texts.items():
+        yield text(key) + struct.pack("<I", 8) + text(words)
+    for key in ("bos", "eos"):
+        last = len(tokens) - 1
+        yield text(f"tokenizer.ggml.{key}_token_id") + struct.pack("<II", 4, last)
+    kinds = [NORMAL] * (len(tokens) - 1) + [CONTROL]
+    yield array("tokenizer.ggml.tokens", 8, [text(piece) for piece in tokens])
+    yield array("tokenizer.ggml.token_type", 5, [struct.pack("<i", kind) for kind in kinds])
+    yield array("tokenizer.ggml.merges", 8, [text("h e"), text("l l")])
+
+
+def byte_letters() -> Iterator[str]:
+    """GPT-2's letter for each byte: itself if printable, else one from U+0100 on."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    spare = iter(range(0x100, 0x200))
+    for byte in range(256):
+        yield chr(byte if byte in printable else next(spare))
+
+
 def padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % ALIGNMENT)
 
