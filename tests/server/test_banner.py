@@ -19,6 +19,12 @@ def test_it_says_where_what_and_how_much() -> None:
     assert "Warning" not in text
 
 
+def test_it_says_less_when_it_knows_less() -> None:
+    generation = FakeGeneration()
+    generation.engine = msgspec.structs.replace(generation.engine, info=None)
+    assert "sequences" not in banner.ready_banner(generation, ServerConfig(), 1234)
+
+
 def test_it_repeats_the_engines_warnings() -> None:
     generation = FakeGeneration()
     info = msgspec.structs.replace(READY, warnings=["there is no GPU"])
