@@ -226,11 +226,12 @@ def largest_file(folder: Path) -> int:
 
 
 def size_of(path: Path) -> int:
-    """0 for a file that pip has moved away in the meantime."""
+    """0 for a folder, and for a file that pip has moved away in the meantime."""
     try:
-        return path.stat().st_size
+        found = path.stat()
     except OSError:
         return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def pip_failure(log: str) -> str:
