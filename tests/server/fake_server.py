@@ -1,7 +1,8 @@
 """`python -m tests.server.fake_server [SETTINGS]`: the real server process over a fake generation.
 
-SETTINGS is JSON: fields of ServerConfig, and `load_error` for a model that cannot be loaded. Prints
-what `cria serve` prints; `running` in /health counts the runs that nobody has ended.
+SETTINGS is JSON: fields of ServerConfig, `load_error` for a model that cannot be loaded, `loading` for
+one that takes for ever. Prints what `cria serve` prints; `running` in /health counts the runs that
+nobody has ended.
 """
 
 # ruff: noqa: E402, I001 - serve patches the standard library, so it comes first.
@@ -14,6 +15,7 @@ from typing import Any
 
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import SetupError
+from cria.generation.engine_client import EngineStatus
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Heartbeat
 from tests.fakes import HELLO, SILENCE, FakeGeneration, Script
 
@@ -33,6 +35,7 @@ class OpenedGeneration(FakeGeneration):
     """What `Generation.open` gives."""
 
     load_error: str | None = None
+    loading = False
 
     @classmethod
     def open(cls, *_: Any, offload: Any) -> FakeGeneration:
@@ -40,12 +43,20 @@ class OpenedGeneration(FakeGeneration):
         generation = cls(SCRIPTS)
         if cls.load_error:
             generation.refusal = SetupError(cls.load_error)
+        if cls.loading:
+            generation.engine = EngineStatus("loading")
         return generation
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        if self.loading:
+            gate.wait()
+        super().wait_ready(timeout)
 
 
 def main() -> None:
     settings = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
     OpenedGeneration.load_error = settings.pop("load_error", None)
+    OpenedGeneration.loading = settings.pop("loading", False)
     serve.Generation = OpenedGeneration  # type: ignore[misc,assignment]
     config = ServerConfig(**{"port": 0, **settings})
     serve.prepare(config.log_level)

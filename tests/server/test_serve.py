@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.server.process import (
     PATIENCE_SECONDS,
@@ -18,6 +19,7 @@ from tests.server.process import (
     post,
     read_to_end,
     read_until,
+    wait_for,
 )
 
 
@@ -55,6 +57,28 @@ def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason() -> None:
     assert ended.returncode == 1
     assert "The model is broken." in ended.stderr
     assert ended.stdout == ""
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_while_the_model_loads_it_answers_and_can_be_ended() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = json.dumps({"loading": True, "port": port})
+    command = [sys.executable, "-m", "tests.server.fake_server", settings]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(lambda: accepts(port))
+            answer = requests.get(f"http://127.0.0.1:{port}/health", timeout=PATIENCE_SECONDS)
+            assert answer.status_code == 503
+            assert answer.json()["error"]["message"] == "Loading model"
+            process.terminate()
+            assert process.wait(5) == 0
+        finally:
+            process.kill()
 
 
 def test_a_port_in_use_is_one_sentence() -> None:
