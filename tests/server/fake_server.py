@@ -1,8 +1,8 @@
 """`python -m tests.server.fake_server [SETTINGS]`: the real server process over a fake generation.
 
-SETTINGS is JSON: fields of ServerConfig, `load_error` for a model that cannot be loaded, `loading` for
-one that takes for ever. Prints what `cria serve` prints; `running` in /health counts the runs that
-nobody has ended.
+SETTINGS is JSON: fields of ServerConfig, `load_error` for a model that cannot be loaded, `loading`
+for one that takes for ever. Prints what `cria serve` prints; `running` in /health counts the runs
+that nobody has ended.
 """
 
 # ruff: noqa: E402, I001 - serve patches the standard library, so it comes first.
