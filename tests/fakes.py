@@ -43,6 +43,7 @@ class FakeRun:
     created = 1_700_000_000
     model = "fake"
     usage = Usage(3, 2)
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, script: Script, number: int) -> None:
         self.id = f"run-{number}"

@@ -137,6 +137,7 @@ class Generation:
         for token_ids in prompts:
             self._check_length(token_ids, param)
         run = Run(head, self._client, self._config.heartbeat_seconds)
+        run.warnings = self._clamped(request, max(map(len, prompts)))
         params = request.sampling_params()
         try:
             for token_ids in prompts:
@@ -153,6 +154,14 @@ class Generation:
         info = self._client.status.info
         if info is not None and len(token_ids) >= info.context_size:
             raise ContextLengthExceeded(len(token_ids), info.context_size, param=param)
+
+    def _clamped(self, request: GenerationRequest, num_prompt_tokens: int) -> tuple[str, ...]:
+        """The token limit, if the context ends before it."""
+        info, limit = self._client.status.info, request.token_limit()
+        if info is None or limit == -1 or num_prompt_tokens + limit <= info.context_size:
+            return ()
+        newer = getattr(request, "max_completion_tokens", None)
+        return ("max_tokens" if newer is None else "max_completion_tokens",)
 
 
 def model_name(path: str) -> str:

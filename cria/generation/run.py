@@ -79,6 +79,8 @@ class Run:
         self._choices: list[_Choice] = []
         self._num_prompt_tokens = 0
         self._cancelled = False
+        self.warnings: tuple[str, ...] = ()
+        """Paths of request fields that could not be honoured to the letter."""
 
     @property
     def num_choices(self) -> int:

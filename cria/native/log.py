@@ -19,13 +19,17 @@ LEVELS = {
 MAX_RECORD_BYTES = 4096
 
 
-def drain(library: Library) -> list[str]:
-    """Log every record of the ring; returns the errors among them, oldest first."""
+def drain(library: Library, *, expected: bool = False) -> list[str]:
+    """Log every record of the ring; returns the errors among them, oldest first.
+
+    `expected` errors are logged as details only.
+    """
     text = ctypes.create_string_buffer(MAX_RECORD_BYTES)
     errors = []
     while (level := library.cria_log_next(text, MAX_RECORD_BYTES)) >= 0:
         message = text.value.decode("utf-8", "replace").strip()
-        logger.log(LEVELS.get(level, logging.DEBUG), "%s", message)
+        shown = logging.DEBUG if expected else LEVELS.get(level, logging.DEBUG)
+        logger.log(shown, "%s", message)
         if level == ENUMS["GGML_LOG_LEVEL_ERROR"] and message:
             errors.append(message)
     return errors

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import ctypes.util
 import json
 import os
 import sys
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", required=True, help="a small GGUF file")
     parser.add_argument("--vocab", required=True, help="a GGUF file with a byte-pair vocabulary")
     options = parser.parse_args(arguments)
+    load_system_cxx()
     try:
         library = open_library(options.lib)
         split_text(library, options.vocab)
@@ -44,6 +46,17 @@ def main(arguments: list[str] | None = None) -> int:
     report = {"ok": True, "version": library.llama_version().decode(), "logit": logit}
     sys.stdout.write(json.dumps(report) + "\n")
     return 0
+
+
+def load_system_cxx() -> None:
+    """Bring the system's C++ library into the process first, as other Python packages do.
+
+    A toolchain that links its own one statically makes libraries that work alone and crash beside
+    it.
+    """
+    name = ctypes.util.find_library("stdc++")
+    if name:
+        ctypes.CDLL(name)
 
 
 def first_logit(library: Library, path: str) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cria.native import library
+from cria.native import library, log
 from cria.native.model import Model, ModelOptions
 from cria.native.vocab import Vocab
 from cria.prompt.chat_template import ChatTemplate
@@ -26,7 +26,9 @@ class TextSide(NamedTuple):
 def load_text_side(path: str) -> TextSide:
     """SetupError if the libraries are missing or the file is no model."""
     library.hide_gpus()
-    model = Model(library.load(), path, ModelOptions(vocab_only=True))
+    native = library.load()
+    log.drain(native, expected=True)  # the backends complain that the GPUs are hidden
+    model = Model(native, path, ModelOptions(vocab_only=True))
     vocab = model.vocab
     tokenizer = Tokenizer(vocab)
     template = ChatTemplate(

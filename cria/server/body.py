@@ -46,6 +46,11 @@ def refuse_warnings(decoded: RequestBody, warnings: tuple[str, ...]) -> None:
         raise RequestError(message, param="stream_options")
 
 
+def add_warnings(paths: tuple[str, ...]) -> None:
+    """Report what the model made of the request beside what its decoding found."""
+    g.cria_warnings = (*g.get("cria_warnings", ()), *paths)
+
+
 def is_strict(request: Request, config: ServerConfig) -> bool:
     """Whether unknown fields are errors, for the whole server or for this request."""
     return config.strict or request.headers.get("x-cria-strict") == "1"

@@ -8,7 +8,7 @@ from cria.api.completions import CompletionChunks, CompletionRequest, encode_com
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server.answers import collect, head_of, json_response, stream_response
-from cria.server.body import read_request
+from cria.server.body import add_warnings, read_request
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
@@ -18,6 +18,7 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     def create_completion() -> Response:
         wanted = read_request(request, CompletionRequest, config)
         run = generation.start_completion(wanted)
+        add_warnings(run.warnings)
         if wanted.stream:
             chunks = CompletionChunks(head_of(run), wanted.include_usage)
             return stream_response(run, chunks, wanted.include_usage, request.environ)

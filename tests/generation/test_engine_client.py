@@ -1,0 +1,131 @@
+"""The client with real engine processes of a tiny model, and with processes that end badly."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cria.config import EngineConfig
+from cria.errors import EngineDied, EngineUnavailable
+from cria.generation import engine_client
+from cria.generation.engine_client import EngineClient, engine_environment
+from cria.ipc.messages import FinishReason, SequenceOutput
+from cria.sampling_params import SamplingParams
+from tests.real_server import wait_for
+
+Outputs = queue.Queue[SequenceOutput | EngineDied]
+FOREVER = SamplingParams(max_tokens=10**6, ignore_eos=True, temperature=0)
+
+
+@pytest.fixture
+def client(tiny_gguf: Path) -> Iterator[EngineClient]:
+    config = EngineConfig(str(tiny_gguf), num_slots=2, context_size=512, num_threads=1)
+    client = EngineClient(config, engine_environment())
+    client.start()
+    assert client.wait_settled(60)
+    yield client
+    client.close()
+
+
+def wait_until_ready_again(client: EngineClient, restarts: int) -> None:
+    wait_for(
+        lambda: client.status,
+        lambda status: status.state == "ready" and status.restarts == restarts,
+        "the engine to be back",
+    )
+
+
+def read_to_end(outputs: Outputs) -> tuple[list[int], SequenceOutput]:
+    tokens: list[int] = []
+    while True:
+        output = outputs.get(timeout=30)
+        assert isinstance(output, SequenceOutput), output
+        tokens += output.token_ids
+        if output.finish_reason is not None:
+            return tokens, output
+
+
+def test_a_sequence_from_submit_to_end(client: EngineClient) -> None:
+    outputs: Outputs = queue.Queue()
+    params = SamplingParams(max_tokens=5, ignore_eos=True, temperature=0)
+    client.submit([1, 20, 30], params, outputs.put)
+    tokens, last = read_to_end(outputs)
+    assert len(tokens) == 5
+    assert (last.finish_reason, last.num_generated_tokens) == (FinishReason.LENGTH, 5)
+    assert client.status.info is not None and client.status.info.num_slots == 2
+
+
+def test_a_cancelled_sequence_is_heard_no_more_and_its_slot_is_free(client: EngineClient) -> None:
+    outputs: Outputs = queue.Queue()
+    request_id = client.submit([1], FOREVER, outputs.put)
+    outputs.get(timeout=30)
+    client.cancel(request_id)
+    client.cancel(request_id)
+    wait_for(lambda: client.status.stats, lambda s: s.num_running == 0, "a free slot")
+    heard = outputs.qsize()
+    done: Outputs = queue.Queue()
+    client.submit([1], SamplingParams(max_tokens=1), done.put)
+    read_to_end(done)
+    assert outputs.qsize() == heard
+
+
+def test_a_killed_engine_fails_its_requests_and_comes_back(client: EngineClient) -> None:
+    outputs: Outputs = queue.Queue()
+    client.submit([1], FOREVER, outputs.put)
+    outputs.get(timeout=30)
+    os.kill(client.status.pid, signal.SIGKILL)
+    while isinstance(last := outputs.get(timeout=30), SequenceOutput):
+        pass
+    assert "was ended by SIGKILL" in str(last)
+    wait_until_ready_again(client, restarts=1)
+    again: Outputs = queue.Queue()
+    client.submit([1], SamplingParams(max_tokens=1, ignore_eos=True), again.put)
+    assert len(read_to_end(again)[0]) == 1
+
+
+def test_submitting_without_an_engine_is_unavailable(tiny_gguf: Path) -> None:
+    client = EngineClient(EngineConfig(str(tiny_gguf)), engine_environment())
+    with pytest.raises(EngineUnavailable):
+        client.submit([1], SamplingParams(), lambda _: None)
+
+
+def test_a_file_that_cannot_be_loaded_is_given_up_with_a_reason(tmp_path: Path) -> None:
+    config = EngineConfig(str(tmp_path / "none.gguf"))
+    client = EngineClient(config, engine_environment())
+    client.start()
+    assert client.wait_settled(60)
+    assert client.status.state == "down"
+    assert "none.gguf" in (client.status.reason or "")
+    client.close()
+
+
+def test_an_engine_that_dies_while_it_loads_is_given_up_with_a_reason(
+    tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_client.sys, "executable", "/bin/false")
+    client = EngineClient(EngineConfig(str(tiny_gguf)), engine_environment())
+    client.start()
+    assert client.wait_settled(60)
+    assert "ended with code 1 while it loaded the model" in (client.status.reason or "")
+    client.close()
+
+
+def test_the_engine_hears_of_the_gpus_and_spins_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    assert engine_environment()["GOMP_SPINCOUNT"] == engine_client.SPIN_COUNT
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert "GOMP_SPINCOUNT" not in engine_environment()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(3, "ended with code 3"), (-9, "was ended by SIGKILL"), (-99, "was ended by signal 99")],
+)
+def test_how_a_process_ended(code: int, words: str) -> None:
+    assert engine_client._describe_exit(code) == words

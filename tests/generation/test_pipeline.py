@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from cria.api.chat import ChatCompletionRequest
+from cria.api.completions import CompletionRequest
+from cria.api.decoding import decode
+from cria.config import EngineConfig, ServerConfig
+from cria.errors import (
+    ContextLengthExceeded,
+    EngineUnavailable,
+    ModelFileError,
+    ModelNotFound,
+    RequestError,
+    SetupError,
+)
+from cria.generation.engine_client import EngineStatus
+from cria.generation.pipeline import Generation, model_name
+from cria.ipc.messages import FinishReason
+from cria.prompt.chat_template import ChatTemplate
+from cria.prompt.loading import TextSide
+from cria.prompt.tokenizer import Tokenizer
+from tests.generation.fake_engine import FakeEngineClient
+from tests.prompt.fake_vocab import FakeVocab
+
+T = TypeVar("T")
+TEMPLATE = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+
+
+def request(kind: type[T], **fields: object) -> T:
+    return decode(json.dumps({"model": "m", **fields}).encode(), kind)[0]
+
+
+def completion(**fields: object) -> CompletionRequest:
+    return request(CompletionRequest, **{"prompt": "hi", **fields})
+
+
+def chat(**fields: object) -> ChatCompletionRequest:
+    return request(
+        ChatCompletionRequest, **{"messages": [{"role": "user", "content": "hi"}], **fields}
+    )
+
+
+class Bench:
+    def __init__(self, template: str | None = TEMPLATE) -> None:
+        vocab = FakeVocab()
+        self.client = FakeEngineClient()
+        self.offloaded: list[str] = []
+        text = TextSide(Tokenizer(vocab), ChatTemplate(template, "", ""), vocab.pieces)
+        config = ServerConfig(aliases=("m", "org/other"))
+        self.generation = Generation(self.client, text, config, self.offload)  # type: ignore[arg-type]
+
+    def offload(self, function: Callable[..., Any], *args: object) -> Any:
+        self.offloaded.append(function.__name__)
+        return function(*args)
+
+    @property
+    def prompts(self) -> list[list[int]]:
+        return [token_ids for token_ids, _ in self.client.submitted]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def text_of(token_ids: list[int]) -> str:
+    vocab = FakeVocab()
+    return b"".join(vocab.control_pieces[token] for token in token_ids).decode()
+
+
+def test_a_text_prompt_is_tokenised_off_the_hub(bench: Bench) -> None:
+    run = bench.generation.start_completion(completion(prompt="hello"))
+    assert "hello" in text_of(bench.prompts[0])
+    assert bench.offloaded == ["encode_text"]
+    assert run.id.startswith("cmpl-") and run.model == "m" and run.num_choices == 1
+
+
+def test_token_ids_go_through_unchanged(bench: Bench) -> None:
+    bench.generation.start_completion(completion(prompt=[5, 6]))
+    assert bench.prompts == [[5, 6]] and bench.offloaded == []
+    with pytest.raises(RequestError, match="no token of this model"):
+        bench.generation.start_completion(completion(prompt=[10**6]))
+
+
+def test_every_prompt_gets_every_choice(bench: Bench) -> None:
+    run = bench.generation.start_completion(completion(prompt=[[5], [6]], n=2))
+    assert bench.prompts == [[5], [5], [6], [6]]
+    assert run.num_choices == 4
+    assert run.usage.prompt_tokens == 2
+
+
+def test_choices_of_one_seed_differ_and_repeat(bench: Bench) -> None:
+    bench.generation.start_completion(completion(n=3, seed=2**32 - 2))
+    seeds = [params.seed for _, params in bench.client.submitted]
+    assert seeds == [2**32 - 2, 0, 1]
+    bench.client.submitted.clear()
+    bench.generation.start_completion(completion(n=2))
+    assert [params.seed for _, params in bench.client.submitted] == [None, None]
+
+
+def test_a_conversation_goes_through_the_template(bench: Bench) -> None:
+    run = bench.generation.start_chat(chat())
+    assert text_of(bench.prompts[0]) == "[user]hi"
+    assert bench.offloaded == ["_encode_chat"]
+    assert run.id.startswith("chatcmpl-")
+
+
+def test_a_model_without_a_template_cannot_chat() -> None:
+    bench = Bench(template=None)
+    with pytest.raises(RequestError, match="has no chat template"):
+        bench.generation.start_chat(chat())
+    assert bench.client.submitted == []
+
+
+def test_only_the_served_names_are_served(bench: Bench) -> None:
+    bench.generation.start_completion(completion(model="org/other"))
+    with pytest.raises(ModelNotFound):
+        bench.generation.start_completion(completion(model="else"))
+
+
+def test_a_prompt_that_fills_the_context_is_refused(bench: Bench) -> None:
+    with pytest.raises(ContextLengthExceeded, match="maximum context length is 32 tokens"):
+        bench.generation.start_completion(completion(prompt=[5] * 32))
+    bench.generation.start_completion(completion(prompt=[5] * 31))
+    with pytest.raises(ContextLengthExceeded) as caught:
+        bench.generation.start_chat(chat(messages=[{"role": "user", "content": "x" * 40}]))
+    assert caught.value.param == "messages"
+
+
+def test_one_bad_prompt_of_many_submits_none(bench: Bench) -> None:
+    with pytest.raises(ContextLengthExceeded):
+        bench.generation.start_completion(completion(prompt=[[5], [5] * 40]))
+    assert bench.client.submitted == []
+
+
+def test_biases_of_unknown_tokens_are_refused(bench: Bench) -> None:
+    with pytest.raises(RequestError) as caught:
+        bench.generation.start_completion(completion(logit_bias={"99999": 1}))
+    assert caught.value.param == "logit_bias"
+
+
+@pytest.mark.parametrize(
+    ("fields", "warnings"),
+    [
+        ({"max_tokens": 30}, ()),
+        ({"max_tokens": 31}, ("max_tokens",)),
+        ({"max_completion_tokens": 31}, ("max_completion_tokens",)),
+        ({}, ()),
+    ],
+)
+def test_a_limit_beyond_the_context_is_reported(
+    bench: Bench, fields: dict[str, int], warnings: tuple[str, ...]
+) -> None:
+    messages = [{"role": "user", "content": ""}]
+    bench = Bench(template="ab")
+    assert bench.generation.start_chat(chat(messages=messages, **fields)).warnings == warnings
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(EngineStatus("loading", 0.43), "loading .43%"), (EngineStatus("down"), "started again")],
+)
+def test_no_engine_is_no_answer(bench: Bench, status: EngineStatus, words: str) -> None:
+    bench.client.status = status
+    with pytest.raises(EngineUnavailable, match=words):
+        bench.generation.start_completion(completion())
+
+
+def test_an_engine_that_goes_away_half_way_leaves_nothing_running(bench: Bench) -> None:
+    bench.client.refuse_from = 2
+    with pytest.raises(EngineUnavailable):
+        bench.generation.start_completion(completion(n=4))
+    assert bench.client.cancelled == [0, 1]
+
+
+def test_the_model_card_tells_what_is_served(bench: Bench) -> None:
+    card = bench.generation.model_card()
+    assert card.id == "m"
+    assert card.meta["n_ctx"] == 32 and card.meta["n_params"] == 10
+
+
+def test_waiting_for_a_model_that_cannot_be_loaded(bench: Bench) -> None:
+    bench.generation.wait_ready()
+    bench.client.status = EngineStatus("down", reason="It is broken.")
+    with pytest.raises(SetupError, match="It is broken"):
+        bench.generation.wait_ready()
+    bench.client.status = EngineStatus("loading")
+    with pytest.raises(SetupError, match="within 0 seconds"):
+        bench.generation.wait_ready(timeout=0)
+    bench.generation.close()
+    assert bench.client.closed
+
+
+def test_a_model_is_called_by_its_file_unless_told_otherwise() -> None:
+    assert model_name("/models/tiny.Q4_1.gguf") == "tiny.Q4_1"
+
+
+def test_opening_a_real_file_and_a_broken_one(tiny_gguf: Path, tmp_path: Path) -> None:
+    def direct(function: Callable[..., Any], *args: object) -> Any:
+        return function(*args)
+
+    config = EngineConfig(str(tiny_gguf), num_slots=1, context_size=256)
+    generation = Generation.open(config, ServerConfig(), offload=direct)
+    try:
+        generation.wait_ready(timeout=60)
+        assert generation.model_ids == ("tiny",)
+        wanted = msgspec.structs.replace(completion(), model="tiny")
+        events = list(generation.start_completion(wanted).events())
+        assert events[-1].finish_reason in (  # type: ignore[union-attr]  # the last one ends it
+            FinishReason.STOP.value,
+            FinishReason.LENGTH.value,
+        )
+    finally:
+        generation.close()
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelFileError):
+        Generation.open(EngineConfig(str(tmp_path / "broken.gguf")), ServerConfig(), offload=direct)

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from cria.errors import ClientGone, EngineDied, EngineError
+from cria.generation.run import ChoiceDelta, ChoiceFinished, Event, Heartbeat, Run, RunHead
+from cria.ipc.messages import FinishReason, SequenceOutput
+from cria.output.processor import OutputProcessor
+from cria.sampling_params import SamplingParams
+from tests.generation.fake_engine import FakeEngineClient
+
+BYTES = [bytes([value]) for value in range(256)]
+"""A vocabulary in which every token is a byte."""
+
+
+def make_run(
+    num_choices: int = 1, stops: tuple[str, ...] = (), heartbeat: float = 60.0
+) -> tuple[Run, FakeEngineClient]:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client, heartbeat)  # type: ignore[arg-type]  # the fake
+    run.add_prompt(3)
+    for _ in range(num_choices):
+        run.add_choice([1, 2, 3], SamplingParams(), OutputProcessor(BYTES, stops))
+    return run, client
+
+
+def test_tokens_become_text_and_a_reason() -> None:
+    run, client = make_run()
+    client.tell(0, "a")
+    client.tell(0, "b", FinishReason.LENGTH, 2)
+    assert list(run.events()) == [
+        ChoiceDelta(0, "a"),
+        ChoiceDelta(0, "b"),
+        ChoiceFinished(0, "length"),
+    ]
+    assert (run.usage.prompt_tokens, run.usage.completion_tokens) == (3, 2)
+    assert client.cancelled == []
+
+
+def test_an_end_of_generation_token_counts_but_shows_no_text() -> None:
+    run, client = make_run()
+    client.tell(0, "", FinishReason.STOP, 1)
+    assert list(run.events()) == [ChoiceFinished(0, "stop")]
+    assert run.usage.completion_tokens == 1
+
+
+def test_a_code_point_split_over_tokens_arrives_whole() -> None:
+    run, client = make_run()
+    for byte in "é".encode():
+        client.tell(0, [byte])
+    client.tell(0, "", FinishReason.STOP, 3)
+    assert list(run.events()) == [ChoiceDelta(0, "é"), ChoiceFinished(0, "stop")]
+
+
+def test_half_a_code_point_at_the_end_is_flushed() -> None:
+    run, client = make_run()
+    client.tell(0, [0xC3], FinishReason.LENGTH, 1)
+    assert list(run.events())[0] == ChoiceDelta(0, "\ufffd")
+
+
+def test_a_stop_string_ends_the_choice_and_cancels_its_sequence() -> None:
+    run, client = make_run(stops=("<end>",))
+    for piece in ("he", "y<e", "nd", "> more"):
+        client.tell(0, piece)
+    events = list(run.events())
+    assert "".join(e.text for e in events if isinstance(e, ChoiceDelta)) == "hey"
+    assert events[-1] == ChoiceFinished(0, "stop")
+    assert client.cancelled == [0]
+    assert run.usage.completion_tokens == len("hey<end> more")
+
+
+def test_text_held_for_a_stop_string_that_never_came_is_flushed() -> None:
+    run, client = make_run(stops=("<end>",))
+    client.tell(0, "a<en", FinishReason.LENGTH, 4)
+    events = list(run.events())
+    assert "".join(e.text for e in events if isinstance(e, ChoiceDelta)) == "a<en"
+
+
+def test_choices_are_independent() -> None:
+    run, client = make_run(2)
+    client.tell(1, "x")
+    client.tell(0, "a", FinishReason.STOP, 2)
+    client.tell(1, "y", FinishReason.LENGTH, 2)
+    assert list(run.events()) == [
+        ChoiceDelta(1, "x"),
+        ChoiceDelta(0, "a"),
+        ChoiceFinished(0, "stop"),
+        ChoiceDelta(1, "y"),
+        ChoiceFinished(1, "length"),
+    ]
+    assert (run.usage.prompt_tokens, run.usage.completion_tokens) == (3, 4)
+
+
+def test_silence_is_a_heartbeat() -> None:
+    run, _ = make_run(heartbeat=0.01)
+    events = run.events()
+    assert next(events) == Heartbeat()
+    assert next(events) == Heartbeat()
+
+
+def test_leaving_early_cancels_what_is_open() -> None:
+    run, client = make_run(2)
+    client.tell(0, "a", FinishReason.STOP, 1)
+    client.tell(1, "b")
+    events: Iterator[Event] = run.events()
+    for _ in range(3):
+        next(events)
+    events.close()  # type: ignore[attr-defined]  # a generator
+    assert client.cancelled == [1]
+
+
+def test_cancel_wakes_the_reader_with_client_gone() -> None:
+    run, client = make_run()
+    caught: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            list(run.events())
+        except ClientGone as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    run.cancel()
+    run.cancel()
+    thread.join(10)
+    assert len(caught) == 1
+    assert 0 in client.cancelled
+
+
+def test_a_dead_engine_is_raised() -> None:
+    run, client = make_run()
+    client.sinks[0](EngineDied("dead"))
+    with pytest.raises(EngineDied, match="dead"):
+        list(run.events())
+
+
+def test_a_failed_sequence_fails_the_run_and_cancels_the_others() -> None:
+    run, client = make_run(2)
+    client.sinks[0](SequenceOutput(0, (), FinishReason.ERROR, 0, "no memory"))
+    with pytest.raises(EngineError, match="no memory"):
+        list(run.events())
+    assert 1 in client.cancelled
+
+
+def test_ids_are_unique_and_say_what_they_are() -> None:
+    one, other = RunHead.new("chatcmpl", "m"), RunHead.new("chatcmpl", "m")
+    assert one.id.startswith("chatcmpl-") and one.id != other.id
+    assert one.created > 1_700_000_000
