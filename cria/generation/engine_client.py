@@ -46,7 +46,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 LONG_LIFE_SECONDS = 60.0
 """An engine that served for so long did not die of its start."""
 EXIT_SECONDS = 5.0
-SPIN_COUNT = "3000"
+SPIN_COUNT = "1000"
 """How long a compute thread of OpenMP spins for the others before it sleeps. Its own default is
 milliseconds, and a hundred times too long wherever anything else wants a core: the thread that all
 wait for then waits for a core that is busy waiting for it."""
