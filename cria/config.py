@@ -7,6 +7,7 @@ import msgspec
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 SPLIT_MODES = ("none", "layer", "row", "tensor")
 FLASH_ATTENTION = ("auto", "on", "off")
+KV_LAYOUTS = ("auto", "unified", "streams")
 ALL_LAYERS = -1
 
 
@@ -33,6 +34,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     split_mode: str = "layer"
     tensor_split: tuple[float, ...] = ()
     use_mmap: bool = True
+    kv_layout: str = "auto"
+    """`unified`, `streams`, or what is faster here: see `native.context`."""
     log_level: str = "info"
 
 

@@ -4,6 +4,8 @@
 //    places, and an exception that reaches ctypes ends the process.
 // 2. llama.cpp's log goes into a ring that Python empties when it has time. A Python callback
 //    instead would take the interpreter's lock inside ggml's compute threads.
+// 3. Whatever touches every entry of the vocabulary in every row of every step is done here, by
+//    several threads: choosing the tokens one row after another would halve the throughput.
 //
 // Everything here is plain C at the border; `cria/native/signatures.py` mirrors it.
 
@@ -12,11 +14,17 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <mutex>
+#include <stdexcept>
 #include <string>
+#include <thread>
+#include <vector>
 
 #define CRIA_API extern "C" __attribute__((visibility("default")))
 
@@ -79,6 +87,111 @@ struct LogRing {
 LogRing & ring() {
     static LogRing * instance = new LogRing;  // never destroyed: threads may log during exit
     return *instance;
+}
+
+// Threads that wait for work: run(n, task) calls task(0) .. task(n - 1), each once, on the caller's
+// thread and on `size` others, and returns when all are done. The tasks must not throw.
+class Pool {
+public:
+    ~Pool() { resize(0); }
+
+    void resize(int size) {
+        {
+            std::lock_guard<std::mutex> lock(mutex);
+            stopping = true;
+        }
+        wake.notify_all();
+        for (std::thread & thread : threads) {
+            thread.join();
+        }
+        threads.clear();
+        stopping = false;
+        while (static_cast<int>(threads.size()) < size) {
+            threads.emplace_back([this, seen = round]() mutable { serve(seen); });
+        }
+    }
+
+    void run(int n, const std::function<void(int)> & task) {
+        if (n == 1) {  // waking somebody takes longer
+            task(0);
+            return;
+        }
+        {
+            std::lock_guard<std::mutex> lock(mutex);
+            current = &task;
+            count = n;
+            next = 0;
+            busy = static_cast<int>(threads.size());
+            round++;
+        }
+        wake.notify_all();
+        work(task, n);
+        std::unique_lock<std::mutex> lock(mutex);
+        done.wait(lock, [this] { return busy == 0; });
+        current = nullptr;
+    }
+
+private:
+    void serve(uint64_t seen) {
+        std::unique_lock<std::mutex> lock(mutex);
+        while (true) {
+            wake.wait(lock, [&] { return stopping || round != seen; });
+            if (stopping) {
+                return;
+            }
+            seen = round;
+            const std::function<void(int)> & task = *current;
+            const int n = count;
+            lock.unlock();
+            work(task, n);
+            lock.lock();
+            if (--busy == 0) {
+                done.notify_one();
+            }
+        }
+    }
+
+    void work(const std::function<void(int)> & task, int n) {
+        for (int i = next++; i < n; i = next++) {
+            task(i);
+        }
+    }
+
+    std::mutex mutex;
+    std::condition_variable wake, done;
+    std::vector<std::thread> threads;
+    const std::function<void(int)> * current = nullptr;
+    std::atomic<int> next{0};
+    int count = 0;
+    int busy = 0;
+    uint64_t round = 0;
+    bool stopping = false;
+};
+
+Pool & sampling_pool() {
+    static Pool * instance = new Pool;  // never destroyed: its threads may outlive main()
+    return *instance;
+}
+
+llama_token most_likely(const float * row, int32_t n_vocab) {
+    return static_cast<llama_token>(std::max_element(row, row + n_vocab) - row);
+}
+
+// What llama_sampler_sample() does, on a row that is at hand: the same calls on the same candidates.
+llama_token draw(llama_sampler * chain, const float * row, int32_t n_vocab) {
+    thread_local std::vector<llama_token_data> candidates;
+    candidates.resize(n_vocab);
+    for (llama_token token = 0; token < n_vocab; token++) {
+        candidates[token] = llama_token_data{token, row[token], 0.0f};
+    }
+    llama_token_data_array array = {candidates.data(), candidates.size(), -1, false};
+    llama_sampler_apply(chain, &array);
+    if (array.selected < 0 || array.selected >= static_cast<int64_t>(array.size)) {
+        return LLAMA_TOKEN_NULL;  // every token is banned, or a logit is not a number
+    }
+    const llama_token token = array.data[array.selected].id;
+    llama_sampler_accept(chain, token);
+    return token;
 }
 
 void on_log(ggml_log_level level, const char * text, void *) {
@@ -148,7 +261,31 @@ CRIA_API int32_t cria_tokenize(const llama_vocab * vocab, const char * text, int
     return guarded([&] { return llama_tokenize(vocab, text, length, tokens, capacity, add_special, parse_special); });
 }
 
-// llama_sampler_sample(): chooses from row `row` of the last decode and accepts the choice.
-CRIA_API int32_t cria_sample(llama_sampler * chain, llama_context * ctx, int32_t row) {
-    return guarded([&] { return llama_sampler_sample(chain, ctx, row); });
+// The threads beside the caller's that cria_sample_rows() may use.
+CRIA_API int32_t cria_sampling_threads(int32_t size) {
+    return guarded([&] {
+        sampling_pool().resize(size);
+        return 0;
+    });
+}
+
+// Chooses one token per row of `logits` [n_rows][n_vocab]: with the row's chain, which remembers the
+// choice, or, where that is NULL, the most likely one. LLAMA_TOKEN_NULL where nothing can be chosen.
+CRIA_API int32_t cria_sample_rows(const float * logits, int32_t n_rows, int32_t n_vocab,
+                                  llama_sampler * const * chains, llama_token * tokens) {
+    return guarded([&] {
+        std::atomic<bool> failed{false};
+        sampling_pool().run(n_rows, [&](int i) {
+            const float * row = logits + static_cast<size_t>(i) * n_vocab;
+            try {
+                tokens[i] = chains[i] ? draw(chains[i], row, n_vocab) : most_likely(row, n_vocab);
+            } catch (...) {
+                failed = true;
+            }
+        });
+        if (failed) {
+            throw std::runtime_error("a sampler failed");
+        }
+        return 0;
+    });
 }

@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 import click
 
 from cria.cli.params import Architecture, GpuLayers, TensorSplit, Word
-from cria.config import CACHE_TYPES, FLASH_ATTENTION, SPLIT_MODES, EngineConfig, ServerConfig
+from cria.config import (
+    CACHE_TYPES,
+    FLASH_ATTENTION,
+    KV_LAYOUTS,
+    SPLIT_MODES,
+    EngineConfig,
+    ServerConfig,
+)
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -148,6 +155,14 @@ MEMORY = (
         type=click.Choice(FLASH_ATTENTION),
         default=_ENGINE.flash_attention,
         help="Whether attention is computed in one fused step.",
+    ),
+    option(
+        "kv_layout",
+        "--kv",
+        type=click.Choice(KV_LAYOUTS),
+        default=_ENGINE.kv_layout,
+        help="Cache layout: one pool for all sequences, or a stream for each; auto is unified on "
+        "the CPU and streams on a GPU.",
     ),
     option(
         "--cache-type-k",

@@ -6,7 +6,7 @@ The only file of the engine that knows `cria.native`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from cria.config import EngineConfig
 from cria.engine.capacity import Capacity, Machine, choose_capacity
@@ -18,6 +18,7 @@ from cria.native import devices, library
 from cria.native.batch import Batch
 from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
 from cria.native.model import Model, ModelOptions
+from cria.native.row_sampling import RowSampler
 from cria.native.sampler import SamplerChain, is_plain_greedy
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ BATCH_SIZE_CPU, BATCH_SIZE_GPU = 512, 2048
 UBATCH_SIZE_CPU, UBATCH_SIZE_GPU = 512, 1024
 PREFILL_CHUNK_CPU, PREFILL_CHUNK_GPU = 64, 512
 """Prompt tokens beside running decodes: what delays each stream's next token."""
+FILLER_TOKEN = 0
+"""Any id will do: nobody reads what it makes of it."""
 
 
 class ModelRunner:
@@ -46,9 +49,12 @@ class ModelRunner:
                 "cannot generate text."
             )
         self._capacity = self._choose_capacity()
+        self._unified = self._is_unified()
         self._context = Context(self._model, self._context_options())
         self._batch = Batch(self._context.batch_size)
+        self._sampler = RowSampler(self._library, self._capacity.num_slots, self._num_threads())
         self._chains: dict[int, SamplerChain | None] = {}
+        self._lengths = [0] * self._capacity.num_slots  # cells that each slot holds
         self._warm_up()
 
     @property
@@ -64,7 +70,8 @@ class ModelRunner:
     def limits(self) -> Limits:
         """What the scheduler has to keep to."""
         chunk = PREFILL_CHUNK_GPU if self.has_gpu else PREFILL_CHUNK_CPU
-        return Limits(self._capacity.context_size, self._context.batch_size, chunk)
+        fillers = 0 if self._unified else self._capacity.num_slots
+        return Limits(self._capacity.context_size, self._context.batch_size - fillers, chunk)
 
     @property
     def info(self) -> Ready:
@@ -81,6 +88,7 @@ class ModelRunner:
             device=self._gpus[0].description if self.has_gpu else "CPU",
             num_threads=self._num_threads(),
             warnings=self.warnings,
+            kv_layout="unified" if self._unified else "streams",
         )
 
     def run(self, batch: ScheduledBatch) -> list[int]:
@@ -89,42 +97,55 @@ class ModelRunner:
             self._free(slot)
         if not batch.work:
             return []
-        rows = self._fill(batch.work)
+        work = {item.sequence.slot: item for item in batch.work}
+        try:
+            chosen = self._compute(work)
+        except NativeError:
+            for slot in work:
+                self._free(slot)
+            raise
+        return [chosen[slot] for slot, item in work.items() if item.samples]
+
+    def _compute(self, work: dict[int, Work]) -> dict[int, int]:
+        """Decode the work of each slot, and choose a token for each slot that gets one."""
+        slots = sorted(work)
+        self._decode(work, slots if self._unified else range(slots[0], slots[-1] + 1))
+        for slot in slots:
+            self._lengths[slot] += work[slot].num_tokens
+        sampling = [slot for slot in slots if work[slot].samples]
+        if not sampling:
+            return {}
+        logits = self._context.logits(len(sampling))
+        tokens = self._sampler.sample(logits, [self._chains[slot] for slot in sampling])
+        return dict(zip(sampling, tokens, strict=True))
+
+    def _decode(self, work: dict[int, Work], slots: Collection[int]) -> None:
+        """One forward pass over the work of these slots.
+
+        In streams that is one pass only if the ids are consecutive, so the slots without work get
+        a token that is forgotten afterwards. Measured on an H100: one hole among 64 ids costs 8 ms
+        of 14, and every other id missing a factor of 12.
+        """
+        self._batch.clear()
+        idle = [slot for slot in slots if slot not in work]
+        for slot in slots:
+            if slot in work:
+                self._append(work[slot])
+            else:
+                self._batch.append([FILLER_TOKEN], self._lengths[slot], slot, output=False)
         try:
             self._context.decode(self._batch)
-        except NativeError:
-            for work in batch.work:
-                self._free(work.sequence.slot)
-            raise
-        return self._choose([work.sequence for work in batch.work if work.samples], rows)
+        finally:
+            for slot in idle:
+                self._context.truncate(slot, self._lengths[slot])
 
-    def _fill(self, work: list[Work]) -> list[int]:
-        """Write the batch; returns the batch index of each token that gets a row of logits."""
-        self._batch.clear()
-        rows = []
-        for sequence, num_tokens, samples in work:
-            start = sequence.num_computed_tokens
-            if not start:
-                self._chains[sequence.slot] = self._make_chain(sequence)
-            tokens = sequence.prompt[start : start + num_tokens] or [sequence.last_token]
-            index = self._batch.append(tokens, start, sequence.slot, samples)
-            if samples:
-                rows.append(index)
-        return rows
-
-    def _choose(self, sequences: list[Sequence], batch_indices: list[int]) -> list[int]:
-        """A token for each sequence: the row's maximum, or what its chain draws."""
-        if not sequences:
-            return []
-        logits = self._context.logits(len(sequences))
-        tokens = []
-        for row, (sequence, index) in enumerate(zip(sequences, batch_indices, strict=True)):
-            chain = self._chains[sequence.slot]
-            if chain is None:
-                tokens.append(int(logits[row].argmax()))
-            else:
-                tokens.append(chain.sample(self._context, index))
-        return tokens
+    def _append(self, work: Work) -> None:
+        """Write the tokens of one sequence into the batch."""
+        sequence, start = work.sequence, work.sequence.num_computed_tokens
+        if not start:
+            self._chains[sequence.slot] = self._make_chain(sequence)
+        tokens = sequence.prompt[start : start + work.num_tokens] or [sequence.last_token]
+        self._batch.append(tokens, start, sequence.slot, work.samples)
 
     def _make_chain(self, sequence: Sequence) -> SamplerChain | None:
         if is_plain_greedy(sequence.params):
@@ -135,6 +156,7 @@ class ModelRunner:
 
     def _free(self, slot: int) -> None:
         self._context.remove(slot)
+        self._lengths[slot] = 0
         chain = self._chains.pop(slot, None)
         if chain is not None:
             chain.close()
@@ -163,13 +185,23 @@ class ModelRunner:
         return ContextOptions(
             num_cells=self._capacity.num_cells,
             num_sequences=self._capacity.num_slots,
-            batch_size=min(batch_size, self._capacity.num_cells),
+            batch_size=min(
+                batch_size + (0 if self._unified else self._capacity.num_slots),
+                self._capacity.num_cells,
+            ),
             ubatch_size=min(ubatch_size, batch_size),
             num_threads=self._num_threads(),
             flash_attention=config.flash_attention,
             cache_type_k=config.cache_type_k,
             cache_type_v=config.cache_type_v,
+            unified=self._unified,
         )
+
+    def _is_unified(self) -> bool:
+        wanted = self._config.kv_layout
+        if not self._model.has_plain_cache:
+            return True
+        return not self.has_gpu if wanted == "auto" else wanted == "unified"
 
     def _num_threads(self) -> int:
         return self._config.num_threads or devices.num_cores()

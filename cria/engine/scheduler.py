@@ -96,7 +96,10 @@ class Scheduler:
         return ScheduledBatch(freed, work)
 
     def advance(self, batch: ScheduledBatch, tokens: list[int]) -> None:
-        """Record a computed batch; `tokens` are the chosen ones, in the order of sampling work."""
+        """Record a computed batch; `tokens` are the chosen ones, in the order of sampling work.
+
+        -1 stands for "no token can be chosen": an error of that sequence alone.
+        """
         self._count(batch)
         chosen = iter(tokens)
         for work in batch.work:
@@ -166,6 +169,9 @@ class Scheduler:
         """One more token; it may be the last one."""
         if sequence.status is SequenceStatus.PREFILL:
             sequence.apply(SequenceEvent.PROMPT_COMPUTED)
+        if token < 0:
+            self._finish(sequence, FinishReason.ERROR, error="no token can be chosen")
+            return
         sequence.num_generated_tokens += 1
         sequence.last_token = token
         if token in self._end_of_generation:

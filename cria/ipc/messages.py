@@ -63,6 +63,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
     num_threads: int
     warnings: list[str]
     """What was asked for and could not be had, one sentence each."""
+    kv_layout: str = "unified"
 
 
 class LoadFailed(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -1,5 +1,11 @@
 """`Context`: the KV cache and the computation over one model.
 
+The cache has one of two layouts. *Unified*: all sequences share one pool of cells, and every row of
+attention runs over all of it, foreign cells masked out. *Streams*: each sequence has a part of its
+own. A CPU skips masked cells, so unified costs nothing there; a GPU multiplies them, and loses a
+third of its throughput at 64 sequences. But a batch in streams is one forward pass only if the ids
+in it are consecutive: each hole splits it, which the engine has to prevent.
+
 One thread at a time may use a context. libllama aborts the process when its contract is broken
 (`GGML_ASSERT` is active in release builds), so `decode` checks everything that could break it.
 """
@@ -61,10 +67,11 @@ class ContextOptions(msgspec.Struct, frozen=True):
     flash_attention: str = "auto"
     cache_type_k: str = "f16"
     cache_type_v: str = "f16"
+    unified: bool = True
 
 
 class Context(NativeHandle):
-    """A `struct llama_context` with one unified cache for all sequences."""
+    """A `struct llama_context`; sequence ids are 0 to `num_sequences - 1`."""
 
     def __init__(self, model: Model, options: ContextOptions) -> None:
         """SetupError if there is no memory for it, or the options contradict each other."""
@@ -106,6 +113,12 @@ class Context(NativeHandle):
         self._check_sequence(sequence_id)
         if self._memory:  # models that only encode have none
             self.library.llama_memory_seq_rm(self._memory, sequence_id, -1, -1)
+
+    def truncate(self, sequence_id: int, length: int) -> None:
+        """Free the cells of a sequence from position `length` on; not on recurrent models."""
+        self._check_sequence(sequence_id)
+        if not self.library.llama_memory_seq_rm(self._memory, sequence_id, length, -1):
+            raise NativeError(f"the model cannot forget the end of sequence {sequence_id}")
 
     def clear(self) -> None:
         """Free all cells of all sequences."""
@@ -157,7 +170,7 @@ def _params(model: Model, options: ContextOptions) -> structs.llama_context_para
     params.flash_attn_type = FLASH_ATTENTION[options.flash_attention]
     params.type_k = CACHE_TYPES[options.cache_type_k]
     params.type_v = CACHE_TYPES[options.cache_type_v]
-    params.kv_unified = True
+    params.kv_unified = options.unified
     return params
 
 

@@ -81,6 +81,15 @@ class Model(NativeHandle):
         )
 
     @property
+    def has_plain_cache(self) -> bool:
+        """Every layer keeps keys and values per token, so that single tokens can be removed."""
+        library = self.library
+        return not (
+            library.llama_model_is_recurrent(self.pointer)
+            or library.llama_model_is_hybrid(self.pointer)
+        )
+
+    @property
     def architecture(self) -> str:
         return self.metadata("general.architecture") or ""
 

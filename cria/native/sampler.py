@@ -7,7 +7,6 @@ import random
 from collections.abc import Sequence
 
 from cria.native import structs
-from cria.native.context import Context
 from cria.native.handles import NativeHandle
 from cria.native.library import Library
 from cria.native.vocab import Vocab
@@ -39,10 +38,6 @@ class SamplerChain(NativeHandle):
         super().__init__(chain, library.llama_sampler_free)
         for sampler in _samplers(library, vocab, params, prompt, context_size):
             library.llama_sampler_chain_add(chain, sampler)  # the chain owns it now
-
-    def sample(self, context: Context, batch_index: int) -> int:
-        """Choose from the row of the batch's token `batch_index`, and remember the choice."""
-        return int(self.library.cria_sample(self.pointer, context.pointer, batch_index))
 
 
 def _changes_logits(params: SamplingParams) -> bool:

@@ -131,6 +131,10 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_model_has_encoder", c_bool, (ModelPointer,)),
     # bool llama_model_has_decoder(const struct llama_model * model);
     Row("llama_model_has_decoder", c_bool, (ModelPointer,)),
+    # bool llama_model_is_recurrent(const struct llama_model * model);
+    Row("llama_model_is_recurrent", c_bool, (ModelPointer,)),
+    # bool llama_model_is_hybrid(const struct llama_model * model);
+    Row("llama_model_is_hybrid", c_bool, (ModelPointer,)),
     # const char * llama_model_chat_template(const struct llama_model * model, const char * name);
     Row("llama_model_chat_template", c_char_p, (ModelPointer, c_char_p)),
     # int32_t llama_model_meta_val_str(const struct llama_model * model, const char * key,
@@ -264,8 +268,16 @@ CRIA: tuple[Row, ...] = (
         (VocabPointer, c_char_p, c_int32, c_void_p, c_int32, c_bool, c_bool),
         is_exception,
     ),
-    # int32_t cria_sample(llama_sampler * chain, llama_context * ctx, int32_t row);
-    Row("cria_sample", c_int32, (SamplerPointer, ContextPointer, c_int32), is_exception),
+    # int32_t cria_sampling_threads(int32_t size);
+    Row("cria_sampling_threads", c_int32, (c_int32,), is_exception),
+    # int32_t cria_sample_rows(const float * logits, int32_t n_rows, int32_t n_vocab,
+    #     llama_sampler * const * chains, llama_token * tokens);
+    Row(
+        "cria_sample_rows",
+        c_int32,
+        (c_void_p, c_int32, c_int32, c_void_p, c_void_p),
+        is_exception,
+    ),
 )
 
 # What a libllama returns from its default-parameter functions if its structs are laid out as the

@@ -35,6 +35,7 @@ OPTIONS = [
     ("--split-mode", "row", "split_mode", "row"),
     ("--tensor-split", "3,1", "tensor_split", (3.0, 1.0)),
     ("--flash-attn", "off", "flash_attention", "off"),
+    ("--kv", "streams", "kv_layout", "streams"),
     ("--cache-type-k", "q8_0", "cache_type_k", "q8_0"),
     ("--cache-type-v", "bf16", "cache_type_v", "bf16"),
 ]

@@ -6,11 +6,8 @@ import ctypes
 import math
 from collections import Counter
 
-import numpy as np
 import pytest
 
-from cria.native.batch import Batch
-from cria.native.context import Context
 from cria.native.model import Model
 from cria.native.sampler import SamplerChain, is_plain_greedy
 from cria.native.structs import llama_token_data, llama_token_data_array
@@ -130,13 +127,3 @@ def test_a_seed_repeats_its_choices_and_no_seed_does_not(tiny_model: Model) -> N
     assert draws(seed=5) == draws(seed=5)
     assert draws(seed=5) != draws(seed=6)
     assert draws() != draws()
-
-
-def test_sample_reads_the_row_of_its_token(context: Context, tiny_model: Model) -> None:
-    batch = Batch(64)
-    rows = [batch.append([5, 6], 0, 0, output=True), batch.append([90, 91], 0, 1, output=True)]
-    context.decode(batch)
-    expected = context.logits(2).argmax(axis=1)
-    chain = chain_of(tiny_model, temperature=0, repeat_penalty=1.0001)
-    chosen = [chain.sample(context, row) for row in rows]
-    np.testing.assert_array_equal(chosen, expected)

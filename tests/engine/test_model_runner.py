@@ -1,0 +1,181 @@
+"""The real runner over a tiny model: both cache layouts, holes, failures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cria.config import EngineConfig
+from cria.engine.model_runner import ModelRunner
+from cria.engine.scheduler import Limits, Scheduler
+from cria.engine.slots import SlotPool
+from cria.errors import ModelFileError, NativeError, SetupError
+from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, Submit
+from cria.sampling_params import SamplingParams
+
+LAYOUTS = ["unified", "streams"]
+
+
+def make_runner(path: Path, **settings: object) -> ModelRunner:
+    values: dict[str, object] = {"num_slots": 6, "context_size": 256, "num_threads": 1, **settings}
+    return ModelRunner(EngineConfig(str(path), **values))  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=LAYOUTS)
+def runner(request: pytest.FixtureRequest, tiny_gguf: Path) -> Iterator[ModelRunner]:
+    yield make_runner(tiny_gguf, kv_layout=request.param)
+
+
+class Bench:
+    """A scheduler and a runner, stepped by hand."""
+
+    def __init__(self, runner: ModelRunner, prefill_chunk: int = 5) -> None:
+        self.runner = runner
+        info = runner.info
+        self.pool = SlotPool(info.num_slots, info.num_cells)
+        limits = Limits(runner.limits.context_size, 40, prefill_chunk)
+        self.scheduler = Scheduler(self.pool, limits, runner.end_of_generation)
+        self.tokens: dict[int, list[int]] = {}
+        self.last: dict[int, SequenceOutput] = {}
+
+    def submit(self, request_id: int, prompt: list[int], **params: object) -> None:
+        values: dict[str, object] = {"temperature": 0, "ignore_eos": True, **params}
+        self.scheduler.submit(
+            Submit(request_id, prompt, SamplingParams(**values))  # type: ignore[arg-type]
+        )
+
+    def step(self) -> None:
+        batch = self.scheduler.schedule()
+        tokens = self.runner.run(batch)
+        if batch.work:
+            self.scheduler.advance(batch, tokens)
+        for output in self.scheduler.take_outputs():
+            self.tokens.setdefault(output.request_id, []).extend(output.token_ids)
+            if output.finish_reason is not None:
+                self.last[output.request_id] = output
+        self.pool.check_integrity()
+
+    def run(self) -> dict[int, list[int]]:
+        while not self.scheduler.is_idle:
+            self.step()
+        assert self.runner._lengths == [0] * self.runner.info.num_slots
+        return self.tokens
+
+
+def alone(runner: ModelRunner, prompt: list[int], **params: object) -> list[int]:
+    bench = Bench(runner)
+    bench.submit(0, prompt, **params)
+    return bench.run()[0]
+
+
+def test_the_layout_is_what_was_asked_for(tiny_gguf: Path) -> None:
+    for layout in LAYOUTS:
+        assert make_runner(tiny_gguf, kv_layout=layout).info.kv_layout == layout
+    assert make_runner(tiny_gguf, num_gpu_layers=0).info.kv_layout == "unified"
+
+
+def test_any_mix_gives_each_sequence_what_it_gets_alone_in_streams(tiny_gguf: Path) -> None:
+    """Sequences come, go and are cancelled, so that ids in use are full of holes."""
+    runner = make_runner(tiny_gguf, kv_layout="streams")
+    rng = random.Random(5)
+    requests = [
+        ([rng.randrange(300, 500) for _ in range(rng.randrange(1, 30))], rng.randrange(1, 25))
+        for _ in range(24)
+    ]
+    bench = Bench(runner)
+    cancelled = set()
+    for request_id, (prompt, max_tokens) in enumerate(requests):
+        bench.submit(request_id, prompt, max_tokens=max_tokens)
+        for _ in range(rng.randrange(3)):
+            bench.step()
+        if request_id % 5 == 4:
+            bench.scheduler.cancel(Cancel(request_id - 2))
+            cancelled.add(request_id - 2)
+    together = bench.run()
+    for request_id, (prompt, max_tokens) in enumerate(requests):
+        expected = alone(runner, prompt, max_tokens=max_tokens)
+        found = together[request_id]
+        assert found == expected[: len(found)] if request_id in cancelled else found == expected
+
+
+def test_a_hole_costs_no_forward_pass(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="streams")
+    bench = Bench(runner)
+    for request_id in range(5):
+        bench.submit(request_id, [300 + request_id], max_tokens=40)
+    bench.step()
+    for request_id in (1, 3):
+        bench.scheduler.cancel(Cancel(request_id))
+    bench.step()
+    bench.step()
+    batch = runner._batch
+    assert list(batch.sequence_id[: batch.num_tokens]) == [0, 1, 2, 3, 4]
+    assert runner._context.last_position(1) == -1, "the filler is gone again"
+    bench.run()
+
+
+def test_seeded_sampling_repeats(runner: ModelRunner) -> None:
+    options = {"temperature": 1.0, "seed": 11, "max_tokens": 12}
+    assert alone(runner, [300, 301], **options) == alone(runner, [300, 301], **options)
+
+
+def test_a_prompt_in_chunks_is_the_whole_prompt(runner: ModelRunner) -> None:
+    prompt = list(range(300, 390))
+    bench = Bench(runner, prefill_chunk=7)
+    bench.submit(0, [310], max_tokens=60)
+    bench.step()
+    bench.submit(1, prompt, max_tokens=8)
+    assert bench.run()[1] == alone(runner, prompt, max_tokens=8)
+
+
+def test_a_sequence_for_which_nothing_can_be_chosen_fails_alone(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf)
+    bench = Bench(runner)
+    bench.submit(0, [300], max_tokens=3)
+    bench.submit(1, [301], max_tokens=3)
+    batch = bench.scheduler.schedule()
+    tokens = runner.run(batch)
+    bench.scheduler.advance(batch, [tokens[0], -1])
+    outputs = {output.request_id: output for output in bench.scheduler.take_outputs()}
+    assert outputs[1].finish_reason is FinishReason.ERROR
+    assert outputs[1].error == "no token can be chosen"
+    assert outputs[0].finish_reason is None
+    assert len(bench.run()[0]) == 2
+
+
+def test_a_failed_step_frees_its_sequences(
+    runner: ModelRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(runner)
+    bench.submit(0, [300, 301], max_tokens=5)
+    bench.step()
+    with monkeypatch.context() as patch:
+        patch.setattr(runner._context, "decode", _raise)
+        batch = bench.scheduler.schedule()
+        with pytest.raises(NativeError):
+            runner.run(batch)
+    bench.scheduler.fail([work.sequence for work in batch.work], "failed")
+    bench.submit(1, [300, 301], max_tokens=5)
+    assert bench.run()[1] == alone(runner, [300, 301], max_tokens=5)
+
+
+def _raise(*_: object) -> None:
+    raise NativeError("told to fail")
+
+
+def test_what_cannot_be_loaded_is_one_sentence(tmp_path: Path, tiny_gguf: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"none\.gguf"):
+        make_runner(tmp_path / "none.gguf")
+    with pytest.raises(SetupError, match="are free: choose a smaller"):
+        make_runner(tiny_gguf, num_slots=200, context_size=10**8)
+
+
+def test_a_gpu_that_is_not_there_is_a_warning(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf, require_gpu=True)
+    if runner.info.device == "CPU":
+        assert runner.warnings == [
+            "No GPU can be used by this build on this machine: the CPU computes everything."
+        ]
