@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib.metadata
 import re
 import subprocess
@@ -18,6 +19,9 @@ from cria.cli.serve import command as serve_command
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "cria"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+BUILD = REPOSITORY / "native" / "cria_build"
+BUILD_MODULES = [REPOSITORY / "build_native.py", *sorted(BUILD.glob("*.py"))]
+EVERY = MODULES + BUILD_MODULES
 README = (REPOSITORY / "README.md").read_text()
 
 BANNED_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py", "manager.py", "base.py"}
@@ -49,13 +53,25 @@ UNTESTED = {
 
 
 def names(paths: list[Path]) -> list[str]:
-    return [str(path.relative_to(PACKAGE)) for path in paths]
+    return [
+        str(path.relative_to(PACKAGE if PACKAGE in path.parents else REPOSITORY)) for path in paths
+    ]
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):
             yield node
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports; `from package import module` names the module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inside = node.module == "cria_build"
+            yield from (f"{node.module}.{a.name}" for a in node.names) if inside else [node.module]
 
 
 def test_import_contracts() -> None:
@@ -86,12 +102,12 @@ def test_importing_loads_no_native_library() -> None:
     assert done.stdout == "False\n", done.stderr
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
+@pytest.mark.parametrize("path", EVERY, ids=names(EVERY))
 def test_a_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())) or path.stat().st_size == 0
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
+@pytest.mark.parametrize("path", EVERY, ids=names(EVERY))
 def test_sizes(path: Path) -> None:
     if names([path])[0] not in TABLES:
         assert len(path.read_text().splitlines()) <= MAX_FILE_LINES
@@ -107,7 +123,7 @@ def test_nothing_prints(path: Path) -> None:
 
 
 def test_no_file_has_a_name_that_says_nothing() -> None:
-    assert not BANNED_NAMES & {path.name for path in MODULES}
+    assert not BANNED_NAMES & {path.name for path in EVERY}
 
 
 def test_every_module_has_its_test_file() -> None:
@@ -123,6 +139,25 @@ def test_every_module_has_its_test_file() -> None:
 
 def test_the_list_of_exceptions_is_not_stale() -> None:
     assert set(names(MODULES)) >= UNTESTED
+
+
+class TestBuild:
+    """The build runs before anything is installed, so that no tool's contract covers it."""
+
+    def test_every_module_has_its_test_file(self) -> None:
+        untested = {"__init__.py", "paths.py"}  # declarations without logic
+        tested = {path.name for path in (REPOSITORY / "tests" / "build_native").glob("test_*.py")}
+        needed = {f"test_{path.name}" for path in BUILD_MODULES if path.name not in untested}
+        assert needed == tested
+
+    def test_it_needs_the_standard_library_alone(self) -> None:
+        known = sys.stdlib_module_names | {"cria_build"}
+        roots = {name.partition(".")[0] for path in BUILD_MODULES for name in imports(path)}
+        assert roots <= known
+
+    def test_it_has_no_import_cycles(self) -> None:
+        graph = {f"cria_build.{path.stem}": set(imports(path)) for path in BUILD_MODULES[1:]}
+        graphlib.TopologicalSorter(graph).prepare()
 
 
 def test_the_version_stands_in_one_place() -> None:

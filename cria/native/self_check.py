@@ -4,14 +4,14 @@
 
 `build_native.py` runs this as a child before it installs what it built. A CPU that advertises
 instructions which its hypervisor forbids kills the process here, not on the first user's request.
-Needs the standard library only. Prints one line of JSON; exit code 0 is success, 1 a mismatch.
+Needs the standard library only. Prints one line of JSON; exit code 0 is success, 1 a mismatch, and
+3 means that another compiler has to build the libraries.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
-import ctypes.util
 import json
 import os
 import sys
@@ -35,7 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", required=True, help="a small GGUF file")
     parser.add_argument("--vocab", required=True, help="a GGUF file with a byte-pair vocabulary")
     options = parser.parse_args(arguments)
-    load_system_cxx()
+    own = own_cxx(options.lib)
+    if own:
+        reason = f"{', '.join(own)}: the compiler links the C++ library statically, which crashes"
+        sys.stdout.write(json.dumps({"ok": False, "reason": f"{reason} beside others"}) + "\n")
+        return 3
     try:
         library = open_library(options.lib)
         split_text(library, options.vocab)
@@ -48,15 +52,34 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def load_system_cxx() -> None:
-    """Bring the system's C++ library into the process first, as other Python packages do.
+class _Location(ctypes.Structure):
+    """Dl_info of dlfcn.h."""
 
-    A toolchain that links its own one statically makes libraries that work alone and crash beside
-    it.
+    _fields_ = [
+        ("dli_fname", ctypes.c_char_p),
+        ("dli_fbase", ctypes.c_void_p),
+        ("dli_sname", ctypes.c_char_p),
+        ("dli_saddr", ctypes.c_void_p),
+    ]
+
+
+def own_cxx(folder: Path) -> list[str]:
+    """The libraries that carry a C++ standard library of their own.
+
+    Beside the one that Python's other packages load, calls end up in the wrong copy. The process
+    survives that until something uses std::regex or a locale.
     """
-    name = ctypes.util.find_library("stdc++")
-    if name:
-        ctypes.CDLL(name)
+    return [path.name for path in sorted(folder.glob("lib*.so*")) if _defines_cxx(path)]
+
+
+def _defines_cxx(path: Path) -> bool:
+    handle, location = ctypes.CDLL(str(path)), _Location()
+    try:
+        symbol = ctypes.cast(handle["_ZNSt6localeC1Ev"], ctypes.c_void_p)  # std::locale::locale()
+    except AttributeError:
+        return False
+    found = ctypes.CDLL(None).dladdr(symbol, ctypes.byref(location))
+    return bool(found) and os.path.samefile(os.fsdecode(location.dli_fname), path)
 
 
 def first_logit(library: Library, path: str) -> float:

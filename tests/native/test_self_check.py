@@ -28,6 +28,20 @@ def check(lib: Path, model: Path, vocab: Path) -> tuple[int, dict[str, object]]:
     return result.returncode, report
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="where compilers link statically")
+def test_a_static_cpp_library_is_reported(tiny_gguf: Path, vocab: Path, tmp_path: Path) -> None:
+    source = tmp_path / "x.cpp"
+    source.write_text(
+        '#include <regex>\nextern "C" bool f() { return std::regex("a") .flags(); }\n'
+    )
+    library = tmp_path / "libx.so"
+    command = ["c++", "-shared", "-fPIC", "-static-libstdc++", str(source), "-o", str(library)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("needs a compiler with a static C++ library")
+    code, report = check(tmp_path, tiny_gguf, vocab)
+    assert code == 3 and str(report["reason"]).startswith("libx.so: the compiler links")
+
+
 @pytest.fixture
 def vocab(tmp_path: Path) -> Path:
     write_tiny_vocab(tmp_path / "vocab.gguf")
