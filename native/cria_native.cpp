@@ -21,6 +21,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -173,8 +174,205 @@ Pool & sampling_pool() {
     return *instance;
 }
 
+// The widest SIMD instructions of the machine at hand, chosen when the library is loaded.
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
+#define CRIA_SIMD __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CRIA_SIMD
+#endif
+
+// e^x for x <= 0 within 2 units in the last place, in a form that compilers vectorise: 2^n * e^r with
+// |r| <= ln(2), e^r by its series (Cody and Waite's splitting of ln 2 keeps r exact).
+inline float exp_negative(float x) {
+    x = x > -87.0f ? x : -87.0f;
+    const int32_t n = static_cast<int32_t>(x * 1.44269504f - 0.5f);
+    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    float series = 1.0f / 5040;
+    series = series * r + 1.0f / 720;
+    series = series * r + 1.0f / 120;
+    series = series * r + 1.0f / 24;
+    series = series * r + 1.0f / 6;
+    series = series * r + 0.5f;
+    series = series * r + 1.0f;
+    series = series * r + 1.0f;
+    const int32_t bits = (n + 127) << 23;
+    float power;
+    std::memcpy(&power, &bits, sizeof(power));
+    return series * power;
+}
+
+constexpr int LANES = 32;  // independent partial results: what lets a compiler vectorise a reduction
+
+// weights[i] = e^(row[i] / temperature - maximum / temperature); returns their sum.
+CRIA_SIMD float softmax_weights(const float * row, int n, float temperature, float maximum, float * weights) {
+    const float top = maximum / temperature;
+    for (int i = 0; i < n; i++) {
+        weights[i] = exp_negative(row[i] / temperature - top);
+    }
+    float sums[LANES] = {};
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        for (int lane = 0; lane < LANES; lane++) {
+            sums[lane] += weights[i + lane];
+        }
+    }
+    for (; i < n; i++) {
+        sums[0] += weights[i];
+    }
+    float sum = 0.0f;
+    for (float part : sums) {
+        sum += part;
+    }
+    return sum;
+}
+
+CRIA_SIMD float maximum_of(const float * row, int n) {
+    float maxima[LANES];
+    std::fill(maxima, maxima + LANES, row[0]);
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        for (int lane = 0; lane < LANES; lane++) {
+            maxima[lane] = row[i + lane] > maxima[lane] ? row[i + lane] : maxima[lane];
+        }
+    }
+    for (; i < n; i++) {
+        maxima[0] = row[i] > maxima[0] ? row[i] : maxima[0];
+    }
+    return *std::max_element(maxima, maxima + LANES);
+}
+
+// Temperature, top-p and min-p without top-k, which is what OpenAI's parameters amount to. The same
+// random numbers and the same distribution as llama.cpp's chain of `top_p`, `min_p`, `temp` and `dist`,
+// but without a list of all candidates and without sorting it.
+class DirectSampler {
+public:
+    DirectSampler(float temperature, float top_p, float min_p, uint32_t seed) :
+        temperature(temperature), top_p(top_p), min_p(min_p), rng(seed) {}
+
+    llama_token draw(const float * row, int32_t n_vocab) {
+        const float maximum = maximum_of(row, n_vocab);
+        if (maximum != maximum || n_vocab == 0) {
+            return LLAMA_TOKEN_NULL;  // not a number
+        }
+        if (top_p >= 1.0f && min_p <= 0.0f) {
+            return draw_from_all(row, n_vocab, maximum);
+        }
+        return draw_from(candidates(row, n_vocab, maximum), row, maximum);
+    }
+
+private:
+    static constexpr int32_t BLOCK = 1024;
+
+    struct Scratch {
+        std::vector<float> weights;
+        std::vector<double> ends;  // running sum of the weights at the end of each block
+        std::vector<llama_token> kept;
+    };
+
+    static Scratch & scratch() {
+        thread_local Scratch instance;
+        return instance;
+    }
+
+    double random() {
+        return std::uniform_real_distribution<double>(0.0, 1.0)(rng);
+    }
+
+    // The weights of all tokens, and their sum.
+    static double weigh(const float * row, int32_t n_vocab, float temperature, float maximum) {
+        Scratch & s = scratch();
+        s.weights.resize(n_vocab);
+        s.ends.clear();
+        double sum = 0.0;
+        for (int32_t start = 0; start < n_vocab; start += BLOCK) {
+            const int n = std::min(BLOCK, n_vocab - start);
+            sum += softmax_weights(row + start, n, temperature, maximum, s.weights.data() + start);
+            s.ends.push_back(sum);
+        }
+        return sum;
+    }
+
+    llama_token draw_from_all(const float * row, int32_t n_vocab, float maximum) {
+        const double target = weigh(row, n_vocab, temperature, maximum) * random();
+        const Scratch & s = scratch();
+        const auto block = std::lower_bound(s.ends.begin(), s.ends.end(), target) - s.ends.begin();
+        double running = block == 0 ? 0.0 : s.ends[block - 1];
+        const int32_t first = static_cast<int32_t>(block) * BLOCK;
+        const int32_t last = std::min(first + BLOCK, n_vocab) - 1;
+        for (int32_t token = first; token < last; token++) {
+            running += s.weights[token];
+            if (running >= target) {
+                return token;
+            }
+        }
+        return last;
+    }
+
+    // The tokens that top-p and min-p leave: by falling probability, or by id if only min-p cuts.
+    const std::vector<llama_token> & candidates(const float * row, int32_t n_vocab, float maximum) {
+        const double sum = weigh(row, n_vocab, 1.0f, maximum);
+        Scratch & s = scratch();
+        // Tokens below an equal share of what top-p may drop can all be dropped at once.
+        const double droppable = top_p < 1.0f ? (1.0 - top_p) * sum / n_vocab : 0.0;
+        const float least = std::max(static_cast<float>(droppable), min_p);
+        s.kept.clear();
+        for (llama_token token = 0; token < n_vocab; token++) {
+            if (s.weights[token] >= least) {
+                s.kept.push_back(token);
+            }
+        }
+        if (top_p < 1.0f) {
+            keep_nucleus(top_p * sum);
+        }
+        return s.kept;
+    }
+
+    // Pops the most likely tokens off a heap until they have the wanted weight together.
+    static void keep_nucleus(double wanted) {
+        Scratch & s = scratch();
+        const auto less = [&](llama_token a, llama_token b) {
+            return s.weights[a] < s.weights[b] || (s.weights[a] == s.weights[b] && a > b);
+        };
+        std::make_heap(s.kept.begin(), s.kept.end(), less);
+        auto end = s.kept.end();
+        double running = 0.0;
+        while (end != s.kept.begin()) {
+            std::pop_heap(s.kept.begin(), end, less);
+            running += s.weights[*--end];
+            if (running >= wanted) {
+                break;
+            }
+        }
+        s.kept.erase(s.kept.begin(), end);
+        std::reverse(s.kept.begin(), s.kept.end());
+    }
+
+    llama_token draw_from(const std::vector<llama_token> & tokens, const float * row, float maximum) {
+        std::vector<float> & weights = scratch().weights;
+        double sum = 0.0;
+        for (llama_token token : tokens) {
+            weights[token] = exp_negative(row[token] / temperature - maximum / temperature);
+            sum += weights[token];
+        }
+        const double target = sum * random();
+        double running = 0.0;
+        for (llama_token token : tokens) {
+            running += weights[token];
+            if (running >= target) {
+                return token;
+            }
+        }
+        return tokens.empty() ? LLAMA_TOKEN_NULL : tokens.back();
+    }
+
+    float temperature, top_p, min_p;
+    std::mt19937 rng;
+};
+
 llama_token most_likely(const float * row, int32_t n_vocab) {
-    return static_cast<llama_token>(std::max_element(row, row + n_vocab) - row);
+    const float maximum = maximum_of(row, n_vocab);
+    const auto token = static_cast<llama_token>(std::find(row, row + n_vocab, maximum) - row);
+    return token < n_vocab ? token : LLAMA_TOKEN_NULL;  // only if the logits are not numbers
 }
 
 // What llama_sampler_sample() does, on a row that is at hand: the same calls on the same candidates.
@@ -269,16 +467,33 @@ CRIA_API int32_t cria_sampling_threads(int32_t size) {
     });
 }
 
+// A DirectSampler; top_p of 1 and min_p of 0 cut nothing. Never NULL.
+CRIA_API void * cria_direct_init(float temperature, float top_p, float min_p, uint32_t seed) {
+    return new DirectSampler(temperature, top_p, min_p, seed);
+}
+
+CRIA_API void cria_direct_free(void * sampler) {
+    delete static_cast<DirectSampler *>(sampler);
+}
+
 // Chooses one token per row of `logits` [n_rows][n_vocab]: with the row's chain, which remembers the
-// choice, or, where that is NULL, the most likely one. LLAMA_TOKEN_NULL where nothing can be chosen.
+// choice; or with its DirectSampler; or, where both are NULL, the most likely one.
+// LLAMA_TOKEN_NULL where nothing can be chosen.
 CRIA_API int32_t cria_sample_rows(const float * logits, int32_t n_rows, int32_t n_vocab,
-                                  llama_sampler * const * chains, llama_token * tokens) {
+                                  llama_sampler * const * chains, void * const * direct,
+                                  llama_token * tokens) {
     return guarded([&] {
         std::atomic<bool> failed{false};
         sampling_pool().run(n_rows, [&](int i) {
             const float * row = logits + static_cast<size_t>(i) * n_vocab;
             try {
-                tokens[i] = chains[i] ? draw(chains[i], row, n_vocab) : most_likely(row, n_vocab);
+                if (chains[i]) {
+                    tokens[i] = draw(chains[i], row, n_vocab);
+                } else if (direct[i]) {
+                    tokens[i] = static_cast<DirectSampler *>(direct[i])->draw(row, n_vocab);
+                } else {
+                    tokens[i] = most_likely(row, n_vocab);
+                }
             } catch (...) {
                 failed = true;
             }

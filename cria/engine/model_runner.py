@@ -18,8 +18,8 @@ from cria.native import devices, library
 from cria.native.batch import Batch
 from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
 from cria.native.model import Model, ModelOptions
-from cria.native.row_sampling import RowSampler
-from cria.native.sampler import SamplerChain, is_plain_greedy
+from cria.native.row_sampling import RowSampler, Sampler
+from cria.native.sampler import make_sampler
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class ModelRunner:
         self._context = Context(self._model, self._context_options())
         self._batch = Batch(self._context.batch_size)
         self._sampler = RowSampler(self._library, self._capacity.num_slots, self._num_threads())
-        self._chains: dict[int, SamplerChain | None] = {}
+        self._samplers: dict[int, Sampler] = {}
         self._lengths = [0] * self._capacity.num_slots  # cells that each slot holds
         self._warm_up()
 
@@ -116,7 +116,7 @@ class ModelRunner:
         if not sampling:
             return {}
         logits = self._context.logits(len(sampling))
-        tokens = self._sampler.sample(logits, [self._chains[slot] for slot in sampling])
+        tokens = self._sampler.sample(logits, [self._samplers[slot] for slot in sampling])
         return dict(zip(sampling, tokens, strict=True))
 
     def _decode(self, work: dict[int, Work], slots: Collection[int]) -> None:
@@ -143,23 +143,21 @@ class ModelRunner:
         """Write the tokens of one sequence into the batch."""
         sequence, start = work.sequence, work.sequence.num_computed_tokens
         if not start:
-            self._chains[sequence.slot] = self._make_chain(sequence)
+            self._samplers[sequence.slot] = self._make_sampler(sequence)
         tokens = sequence.prompt[start : start + work.num_tokens] or [sequence.last_token]
         self._batch.append(tokens, start, sequence.slot, work.samples)
 
-    def _make_chain(self, sequence: Sequence) -> SamplerChain | None:
-        if is_plain_greedy(sequence.params):
-            return None
-        return SamplerChain(
+    def _make_sampler(self, sequence: Sequence) -> Sampler:
+        return make_sampler(
             self._model.vocab, sequence.params, sequence.prompt, self._capacity.context_size
         )
 
     def _free(self, slot: int) -> None:
         self._context.remove(slot)
         self._lengths[slot] = 0
-        chain = self._chains.pop(slot, None)
-        if chain is not None:
-            chain.close()
+        sampler = self._samplers.pop(slot, None)
+        if sampler is not None:
+            sampler.close()
 
     def _warm_up(self) -> None:
         """Compute one token: a model that kills the process does so now, not on a request."""

@@ -52,6 +52,10 @@ class SamplerPointer(c_void_p):
     """struct llama_sampler *"""
 
 
+class DirectPointer(c_void_p):
+    """struct DirectSampler * of cria_native"""
+
+
 class DevicePointer(c_void_p):
     """ggml_backend_dev_t"""
 
@@ -270,12 +274,16 @@ CRIA: tuple[Row, ...] = (
     ),
     # int32_t cria_sampling_threads(int32_t size);
     Row("cria_sampling_threads", c_int32, (c_int32,), is_exception),
+    # void * cria_direct_init(float temperature, float top_p, float min_p, uint32_t seed);
+    Row("cria_direct_init", DirectPointer, (c_float, c_float, c_float, c_uint32), is_null),
+    # void cria_direct_free(void * sampler);
+    Row("cria_direct_free", None, (DirectPointer,)),
     # int32_t cria_sample_rows(const float * logits, int32_t n_rows, int32_t n_vocab,
-    #     llama_sampler * const * chains, llama_token * tokens);
+    #     llama_sampler * const * chains, void * const * direct, llama_token * tokens);
     Row(
         "cria_sample_rows",
         c_int32,
-        (c_void_p, c_int32, c_int32, c_void_p, c_void_p),
+        (c_void_p, c_int32, c_int32, c_void_p, c_void_p, c_void_p),
         is_exception,
     ),
 )
@@ -311,5 +319,6 @@ __all__ = [
     "ProgressCallback",
     "Row",
     "SamplerPointer",
+    "DirectPointer",
     "VocabPointer",
 ]

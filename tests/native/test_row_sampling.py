@@ -14,7 +14,7 @@ from cria.native.context import Context
 from cria.native.library import Library
 from cria.native.model import Model
 from cria.native.row_sampling import RowSampler
-from cria.native.sampler import SamplerChain
+from cria.native.sampler import DirectSampler, SamplerChain
 from cria.native.structs import llama_token_data, llama_token_data_array
 from cria.sampling_params import SamplingParams
 
@@ -60,7 +60,66 @@ def test_seeded_choices_are_those_of_llama_cpp(
         assert sampler.sample(logits, chains) == expected
 
 
-def test_without_a_chain_the_maximum_is_chosen(native: Library) -> None:
+@pytest.mark.parametrize("vocab_size", [1, 2, 1000, 1024, 1025, 50_001])
+@pytest.mark.parametrize("temperature", [0.1, 0.8, 1.0, 2.0])
+@pytest.mark.parametrize(("top_p", "min_p"), [(1, 0), (0.9, 0), (0.3, 0), (1, 0.05), (0.95, 0.1)])
+def test_direct_sampling_chooses_as_the_chain_of_llama_cpp(
+    native: Library,
+    tiny_model: Model,
+    top_p: float,
+    min_p: float,
+    temperature: float,
+    vocab_size: int,
+) -> None:
+    rng = np.random.default_rng(vocab_size)
+    sampler = RowSampler(native, 4, 2)
+    params = [
+        SamplingParams(temperature=temperature, top_p=top_p, min_p=min_p, seed=seed)
+        for seed in range(4)
+    ]
+    direct = [DirectSampler(native, p) for p in params]
+    chains = [SamplerChain(tiny_model.vocab, p, [], 64) for p in params]
+    differences = 0
+    for _ in range(5):
+        logits = rng.normal(0, 4, (4, vocab_size)).astype(np.float32)
+        pairs = zip(sampler.sample(logits, direct), sampler.sample(logits, chains), strict=True)
+        differences += sum(one != other for one, other in pairs)
+    # llama.cpp adds a nucleus of thousands up in single precision, and may end it elsewhere.
+    assert differences <= (2 if vocab_size > 10_000 and top_p < 1 else 0)
+
+
+@pytest.mark.parametrize(
+    ("params", "kept"),
+    [({"top_p": 0.8}, {5, 1500}), ({"top_p": 0.5}, {5}), ({"min_p": 0.4}, {5, 1500})],
+)
+def test_direct_sampling_keeps_what_top_p_and_min_p_keep(
+    native: Library, params: dict[str, float], kept: set[int]
+) -> None:
+    logits = np.full((1, 3000), -60.0, np.float32)
+    logits[0, [5, 1500, 2999]] = np.log([0.6, 0.3, 0.1])
+    direct = [DirectSampler(native, SamplingParams(seed=1, temperature=2.0, **params))]
+    sampler = RowSampler(native, 1, 1)
+    assert {sampler.sample(logits, direct)[0] for _ in range(400)} == kept
+
+
+def test_temperature_alone_follows_the_distribution(native: Library) -> None:
+    logits = np.full((1, 3000), -60.0, np.float32)
+    logits[0, [5, 1500, 2999]] = np.log([0.6, 0.3, 0.1])
+    fast = [DirectSampler(native, SamplingParams(seed=3))]
+    draws = Counter(RowSampler(native, 1, 1).sample(logits, fast)[0] for _ in range(4000))
+    for token, share in ((5, 0.6), (1500, 0.3), (2999, 0.1)):
+        assert draws[token] / 4000 == pytest.approx(share, abs=0.03)
+
+
+def test_logits_that_are_no_numbers_have_no_choice(native: Library) -> None:
+    logits = np.full((2, 2000), np.nan, np.float32)
+    logits[1] = 0
+    fast = [DirectSampler(native, SamplingParams(seed=3)) for _ in range(2)]
+    tokens = RowSampler(native, 2, 1).sample(logits, fast)
+    assert tokens[0] == -1 and tokens[1] >= 0
+
+
+def test_without_a_sampler_the_maximum_is_chosen(native: Library) -> None:
     logits = np.random.default_rng(0).normal(size=(5, 1000)).astype(np.float32)
     tokens = RowSampler(native, 8, 3).sample(logits, [None] * 5)
     assert tokens == logits.argmax(axis=1).tolist()

@@ -5,11 +5,17 @@ from __future__ import annotations
 import ctypes
 import math
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from cria.native.model import Model
-from cria.native.sampler import SamplerChain, is_plain_greedy
+from cria.native.sampler import (
+    DirectSampler,
+    SamplerChain,
+    is_plain_greedy,
+    make_sampler,
+)
 from cria.native.structs import llama_token_data, llama_token_data_array
 from cria.sampling_params import SamplingParams
 
@@ -44,6 +50,17 @@ def test_plain_greedy_needs_no_chain() -> None:
     ):
         assert not is_plain_greedy(SamplingParams(temperature=0, **change))  # type: ignore[arg-type]
     assert not is_plain_greedy(SamplingParams())
+
+
+def test_the_cheapest_sampler_is_made(tiny_model: Model) -> None:
+    def made(**params: Any) -> object:
+        return make_sampler(tiny_model.vocab, SamplingParams(**params), [], CONTEXT)
+
+    assert made(temperature=0) is None
+    for params in ({}, {"top_p": 0.9}, {"min_p": 0.1}):
+        assert isinstance(made(**params), DirectSampler)
+    for change in ({"top_k": 5}, {"ignore_eos": True}, {"presence_penalty": 0.1}):
+        assert isinstance(made(**change), SamplerChain)
 
 
 def test_greedy_takes_the_maximum(tiny_model: Model) -> None:
