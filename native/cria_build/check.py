@@ -19,6 +19,7 @@ from cria_build.errors import BuildError
 
 CRASHES = {signal.SIGILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE}
 CHECK_SECONDS = 180
+WRONG_COMPILER = 3  # the exit code of cria.native.self_check for it
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class CheckResult:
     def crash(self) -> str:
         """The signal that ended the child, if it is one that forbidden instructions lead to."""
         return signal.Signals(-self.returncode).name if -self.returncode in CRASHES else ""
+
+    @property
+    def blames_compiler(self) -> bool:
+        """The libraries could never be used from Python, whatever the CPU."""
+        return self.returncode == WRONG_COMPILER
 
     @property
     def reason(self) -> str:

@@ -1,6 +1,7 @@
 """The ladders of CPU features, and the way down them until a build survives its check.
 
-A crash is an answer about this CPU and leads one rung down; any other refusal is final.
+A crash is an answer about this CPU and leads one rung down, libraries that no process can use lead
+to the next compiler; any other refusal is final.
 """
 
 from __future__ import annotations
@@ -95,19 +96,36 @@ def climb_down(
     build_and_check: Callable[[Attempt], CheckResult],
     say: Callable[[str], None],
 ) -> tuple[Attempt, CheckResult, list[str]]:
-    """Try the attempts in order while the check crashes; any other refusal is final."""
+    """Try the attempts in order while the check crashes, or another compiler is left to try."""
     fallbacks: list[str] = []
+    unusable: list[Toolchain] = []
     for attempt in attempts:
+        if attempt.toolchain in unusable:
+            continue
         if fallbacks:
             say(f"      {fallbacks[-1]}; building again: {attempt}")
         result = build_and_check(attempt)
         if result.returncode == 0:
             return attempt, result, fallbacks
-        if not result.crash:
-            why = result.reason.rstrip(".")
-            raise BuildError(f"the new libraries do not pass their check: {why}.")
-        fallbacks.append(f"the check died of {result.crash} with {attempt}")
+        if result.blames_compiler:
+            unusable.append(attempt.toolchain)
+        fallbacks.append(explain(result, attempt))
+    if unusable:
+        raise BuildError(
+            f"no compiler makes usable libraries ({'; '.join(fallbacks)}): unset CC, CXX and "
+            "CUDAHOSTCXX, or name another compiler with them."
+        )
     raise BuildError(
         f"the libraries crash on this machine however they are built ({'; '.join(fallbacks)}): "
         "please report this, with the log."
     )
+
+
+def explain(result: CheckResult, attempt: Attempt) -> str:
+    """Why another attempt is needed; BuildError if none would help."""
+    if result.crash:
+        return f"the check died of {result.crash} with {attempt}"
+    why = result.reason.rstrip(".")
+    if not result.blames_compiler:
+        raise BuildError(f"the new libraries do not pass their check: {why}.")
+    return f"{why}, with {attempt}"

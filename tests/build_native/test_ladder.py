@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cria_build.check import CheckResult
+from cria_build.check import WRONG_COMPILER, CheckResult
 from cria_build.cpu import cpu_identity
 from cria_build.ladder import LADDERS, climb_down, list_attempts, skip_crashed
 from cria_build.toolchain import Toolchain
@@ -62,6 +62,24 @@ def test_a_mismatch_is_not_a_crash() -> None:
     result = CheckResult(1, 'noise\n{"ok": false, "reason": "llama_batch has 48 bytes"}\n')
     sentence = refused(climb_down, attempts, lambda attempt: result, print)
     assert sentence == "the new libraries do not pass their check: llama_batch has 48 bytes."
+
+
+def test_a_compiler_whose_libraries_no_process_can_use_is_dropped_at_once() -> None:
+    blame = CheckResult(WRONG_COMPILER, '{"reason": "libx.so: linked statically."}')
+    attempts = list_attempts([FOREIGN, SYSTEM], LADDERS["x86"], {"avx2"})
+    results = iter([blame, CheckResult(0, "")])
+    attempt, _, fallbacks = climb_down(attempts, lambda _: next(results), lambda text: None)
+    assert attempt == attempts[1]
+    assert fallbacks == [f"libx.so: linked statically, with {attempts[0]}"]
+    tried: list[Any] = []
+
+    def always(attempt: Any) -> CheckResult:
+        tried.append(attempt)
+        return blame
+
+    sentence = refused(climb_down, attempts, always, lambda text: None)
+    assert tried == attempts[:2], "no rung of the ladder would change that"
+    assert "unset CC, CXX and CUDAHOSTCXX" in sentence
 
 
 def test_the_bottom_of_the_ladder() -> None:
