@@ -34,6 +34,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     split_mode: str = "layer"
     tensor_split: tuple[float, ...] = ()
     use_mmap: bool = True
+    prefix_cache: bool = True
+    """Take the beginning of a prompt over from sequences that began alike."""
     kv_layout: str = "auto"
     """`unified`, `streams`, or what is faster here: see `native.context`."""
     log_level: str = "info"

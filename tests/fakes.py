@@ -93,7 +93,9 @@ class FakeGeneration:
 
     def status(self) -> EngineStatus:
         num_open = sum(run.open for run in self.runs)
-        return msgspec.structs.replace(self.engine, stats=EngineStats(num_open, 2, 3, 4, 5, 6, 7))
+        return msgspec.structs.replace(
+            self.engine, stats=EngineStats(num_open, 2, 3, 0, 4, 5, 6, 7, 8)
+        )
 
     def model_card(self) -> ModelCard:
         return ModelCard("fake", self.created, meta={"n_ctx": 2048})

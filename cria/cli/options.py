@@ -165,6 +165,11 @@ MEMORY = (
         "the CPU and streams on a GPU.",
     ),
     option(
+        "--prefix-cache/--no-prefix-cache",
+        default=_ENGINE.prefix_cache,
+        help="Reuse what was computed for prompts that begin alike.",
+    ),
+    option(
         "--cache-type-k",
         type=click.Choice(CACHE_TYPES),
         default=_ENGINE.cache_type_k,

@@ -50,8 +50,7 @@ def serve(config: EngineConfig, transport: Transport) -> int:
     except PeerGone:
         return 0
     transport.send(codec.encode(runner.info))
-    info = runner.info
-    pool = SlotPool(info.num_slots, info.num_cells)
+    pool = SlotPool(runner.info.num_slots, runner.limits.context_size, runner.min_shared)
     scheduler = Scheduler(pool, runner.limits, runner.end_of_generation)
     EngineCore(scheduler, runner, transport).run_forever()
     return 0

@@ -24,7 +24,7 @@ class Runner(Protocol):
     """What computes a batch: `ModelRunner`, or a fake in tests."""
 
     def run(self, batch: ScheduledBatch) -> list[int]:
-        """Free the slots, compute the work, return the chosen tokens in order.
+        """Take the prefixes over, compute the work, return the chosen tokens in order.
 
         A `NativeError` means that nothing of the batch was computed; all cells of its sequences
         are lost, and the runner can go on with others.
@@ -66,7 +66,7 @@ class EngineCore:
                 self._scheduler.cancel(message)
 
     def _compute(self, batch: ScheduledBatch) -> None:
-        if not (batch.work or batch.freed_slots):
+        if not batch.work:
             return
         try:
             tokens = self._runner.run(batch)
@@ -74,8 +74,7 @@ class EngineCore:
             logger.error("a step failed: %s", error)
             self._scheduler.fail([work.sequence for work in batch.work], str(error))
         else:
-            if batch.work:
-                self._scheduler.advance(batch, tokens)
+            self._scheduler.advance(batch, tokens)
 
     def _send(self, computed: bool) -> None:
         """Also for a step of prompts alone: its counters are news, and a sign of life."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 
+import numpy as np
+
 from cria.config import EngineConfig
 from cria.engine.capacity import Capacity, Machine, choose_capacity
 from cria.engine.scheduler import Limits, ScheduledBatch, Work
 from cria.engine.sequence import Sequence
+from cria.engine.slots import Prefix
 from cria.errors import ModelFileError, NativeError
 from cria.ipc.messages import Ready
 from cria.native import devices, library
@@ -27,6 +30,8 @@ BATCH_SIZE_CPU, BATCH_SIZE_GPU = 512, 2048
 UBATCH_SIZE_CPU, UBATCH_SIZE_GPU = 512, 1024
 PREFILL_CHUNK_CPU, PREFILL_CHUNK_GPU = 64, 512
 """Prompt tokens beside running decodes: what delays each stream's next token."""
+MIN_SHARED_UNIFIED, MIN_SHARED_STREAMS = 16, 256
+"""In streams the whole stream of the source is copied, and the graph planned anew."""
 FILLER_TOKEN = 0
 """Any id will do: nobody reads what it makes of it."""
 
@@ -74,6 +79,13 @@ class ModelRunner:
         return Limits(self._capacity.context_size, self._context.batch_size - fillers, chunk)
 
     @property
+    def min_shared(self) -> int:
+        """The length from which taking a prefix over from another slot pays; 0: never."""
+        if not (self._model.has_plain_cache and self._config.prefix_cache):
+            return 0
+        return MIN_SHARED_UNIFIED if self._unified else MIN_SHARED_STREAMS
+
+    @property
     def info(self) -> Ready:
         """What was loaded, and how."""
         layers = self._model.num_layers + 1  # the output layer counts as one
@@ -92,13 +104,11 @@ class ModelRunner:
         )
 
     def run(self, batch: ScheduledBatch) -> list[int]:
-        """One step: free, decode, choose."""
-        for slot in batch.freed_slots:
-            self._free(slot)
-        if not batch.work:
-            return []
+        """One step: take prefixes over, decode, choose."""
         work = {item.sequence.slot: item for item in batch.work}
         try:
+            for prefix in batch.prefixes:
+                self._take_over(prefix)
             chosen = self._compute(work)
         except NativeError:
             for slot in work:
@@ -142,15 +152,31 @@ class ModelRunner:
     def _append(self, work: Work) -> None:
         """Write the tokens of one sequence into the batch."""
         sequence, start = work.sequence, work.sequence.num_computed_tokens
-        if not start:
+        if start == sequence.num_cached_tokens:
             self._samplers[sequence.slot] = self._make_sampler(sequence)
-        tokens = sequence.prompt[start : start + work.num_tokens] or [sequence.last_token]
+        tokens = sequence.prompt[start : start + work.num_tokens]
+        if not len(tokens):
+            tokens = np.array([sequence.last_token], np.int32)
         self._batch.append(tokens, start, sequence.slot, work.samples)
 
     def _make_sampler(self, sequence: Sequence) -> Sampler:
         return make_sampler(
-            self._model.vocab, sequence.params, sequence.prompt, self._capacity.context_size
+            self._model.vocab,
+            sequence.params,
+            sequence.prompt.tolist(),
+            self._capacity.context_size,
         )
+
+    def _take_over(self, prefix: Prefix) -> None:
+        """Make a slot hold the first tokens of its source, and nothing else."""
+        slot, source, length = prefix
+        if slot == source and length:
+            self._context.truncate(slot, length)
+        else:
+            self._free(slot)
+            if length:
+                self._context.copy(source, slot, length)
+        self._lengths[slot] = length
 
     def _free(self, slot: int) -> None:
         self._context.remove(slot)

@@ -2,7 +2,8 @@
 
 Decodes first: every decoding sequence gets its token. What is left of the token budget goes to
 prompts, first come first served, in chunks; beside running decodes the chunks are small, so that
-a long prompt does not hold up the streams. Knows no clock, no socket and no llama.cpp.
+a long prompt does not hold up the streams. A prompt that begins like one that is being computed
+waits for it, and takes the common part over. Knows no clock, no socket and no llama.cpp.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from cria.engine.sequence import Sequence, SequenceEvent, SequenceStatus
-from cria.engine.slots import SlotPool
+from cria.engine.slots import Prefix, SlotPool, common_length
 from cria.ipc.messages import Cancel, EngineStats, FinishReason, SequenceOutput, Submit
 
 
@@ -28,8 +29,8 @@ class Work(NamedTuple):
 class ScheduledBatch(NamedTuple):
     """What the runner has to do in one step."""
 
-    freed_slots: list[int]
-    """Their cells are to be removed before anything is computed."""
+    prefixes: list[Prefix]
+    """What admitted sequences start with, in order; to be done before anything is computed."""
     work: list[Work]
 
 
@@ -58,14 +59,15 @@ class Scheduler:
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []  # in order of arrival
         self._by_id: dict[int, Sequence] = {}
-        self._freed_slots: list[int] = []
+        self._prefixes: list[Prefix] = []
         self._outputs: list[SequenceOutput] = []
         self._steps = self._prefill_tokens = self._decode_tokens = self._decode_steps = 0
+        self._cached_tokens = 0
 
     @property
     def is_idle(self) -> bool:
         """Nothing to compute and nothing to tell."""
-        return not (self._waiting or self._running or self._freed_slots or self._outputs)
+        return not (self._waiting or self._running or self._outputs)
 
     def submit(self, message: Submit) -> None:
         """Queue a sequence, or refuse one that can never fit."""
@@ -92,8 +94,8 @@ class Scheduler:
         if work:
             budget = min(budget, self.limits.prefill_chunk)
         work += self._prefill_work(budget)
-        freed, self._freed_slots = self._freed_slots, []
-        return ScheduledBatch(freed, work)
+        prefixes, self._prefixes = self._prefixes, []
+        return ScheduledBatch(prefixes, work)
 
     def advance(self, batch: ScheduledBatch, tokens: list[int]) -> None:
         """Record a computed batch; `tokens` are the chosen ones, in the order of sampling work.
@@ -103,12 +105,12 @@ class Scheduler:
         self._count(batch)
         chosen = iter(tokens)
         for work in batch.work:
-            work.sequence.num_computed_tokens += work.num_tokens
+            self._hold(work)
             if work.samples:
                 self._append(work.sequence, next(chosen))
 
     def fail(self, sequences: Collection[Sequence], reason: str) -> None:
-        """End these sequences with an error."""
+        """End these sequences, whose cells are lost, with an error."""
         for sequence in sequences:
             self._finish(sequence, FinishReason.ERROR, error=reason)
 
@@ -123,10 +125,12 @@ class Scheduler:
             num_running=len(self._running),
             num_waiting=len(self._waiting),
             num_used_cells=sum(s.num_computed_tokens for s in self._running),
+            num_cached_cells=self.pool.num_cached_cells,
             steps_total=self._steps,
             prefill_tokens_total=self._prefill_tokens,
             decode_tokens_total=self._decode_tokens,
             decode_steps_total=self._decode_steps,
+            cached_tokens_total=self._cached_tokens,
         )
 
     def _why_not(self, sequence: Sequence) -> str | None:
@@ -139,21 +143,54 @@ class Scheduler:
             return f"the prompt has {size} tokens, and a sequence holds {limit}"
         if sequence.params.max_tokens < 1:
             return f"max_tokens is {sequence.params.max_tokens}"
-        if self._cells_for(sequence) > self.pool.num_cells:
-            return f"the sequence may need more than the {self.pool.num_cells} cells of the cache"
         return None
 
-    def _cells_for(self, sequence: Sequence) -> int:
-        wanted = len(sequence.prompt) + sequence.params.max_tokens
-        return min(wanted, self.limits.context_size)
-
     def _admit(self) -> None:
-        """Fill the slots in order of arrival; nobody overtakes, so nobody starves."""
-        while self._waiting and self.pool.can_take(self._cells_for(self._waiting[0])):
-            sequence = self._waiting.popleft()
-            sequence.slot = self.pool.take(self._cells_for(sequence))
-            sequence.apply(SequenceEvent.ADMITTED)
-            self._running.append(sequence)
+        """Fill the slots in order of arrival; only who waits for a leader is overtaken."""
+        for sequence in list(self._waiting):
+            if not self.pool.has_free:
+                return
+            if not self._must_wait(sequence):
+                self._waiting.remove(sequence)
+                self._start(sequence)
+
+    def _must_wait(self, sequence: Sequence) -> bool:
+        """A running sequence computes a prefix of this prompt: that is cheaper than doing it twice.
+
+        Everybody waits for one leader at most, which is running, so nobody waits for ever.
+        """
+        if sequence.leader is None:
+            sequence.leader = self._find_leader(sequence) or sequence
+        leader = sequence.leader
+        return leader.status is SequenceStatus.PREFILL and leader is not sequence
+
+    def _find_leader(self, sequence: Sequence) -> Sequence | None:
+        """Who is about to compute most of this prompt, if that is enough to wait for."""
+        if not self.pool.min_shared:
+            return None
+        prefilling = [s for s in self._running if s.status is SequenceStatus.PREFILL]
+        gains = [
+            (common_length(other.prompt, sequence.prompt) - other.num_computed_tokens, other)
+            for other in prefilling
+        ]
+        gain, leader = max(gains, key=lambda pair: pair[0], default=(0, None))
+        return leader if gain >= self.pool.min_shared else None
+
+    def _start(self, sequence: Sequence) -> None:
+        prefix = self.pool.take(sequence.prompt)
+        sequence.slot = prefix.slot
+        sequence.num_computed_tokens = sequence.num_cached_tokens = prefix.length
+        sequence.apply(SequenceEvent.ADMITTED)
+        self._cached_tokens += prefix.length
+        self._prefixes.append(prefix)
+        self._running.append(sequence)
+
+    def _hold(self, work: Work) -> None:
+        """The tokens of this work are in the cache now."""
+        sequence, start = work.sequence, work.sequence.num_computed_tokens
+        tokens = sequence.prompt[start : start + work.num_tokens]
+        self.pool[sequence.slot].hold(tokens if len(tokens) else [sequence.last_token])
+        sequence.num_computed_tokens += work.num_tokens
 
     def _prefill_work(self, budget: int) -> list[Work]:
         work = []
@@ -179,7 +216,10 @@ class Scheduler:
         elif self._is_at_limit(sequence):
             self._finish(sequence, FinishReason.LENGTH, (token,))
         else:
-            self._outputs.append(SequenceOutput(sequence.request_id, (token,)))
+            cached = _cached_tokens_to_tell(sequence)
+            self._outputs.append(
+                SequenceOutput(sequence.request_id, (token,), num_cached_tokens=cached)
+            )
 
     def _is_at_limit(self, sequence: Sequence) -> bool:
         return (
@@ -198,13 +238,17 @@ class Scheduler:
             self._waiting.remove(sequence)
         else:
             self._running.remove(sequence)
-            self.pool.give_back(sequence.slot)
-            self._freed_slots.append(sequence.slot)
+            self.pool.give_back(sequence.slot, keep=reason is not FinishReason.ERROR)
         sequence.finish(reason)
         del self._by_id[sequence.request_id]
         self._outputs.append(
             SequenceOutput(
-                sequence.request_id, tokens, reason, sequence.num_generated_tokens, error
+                sequence.request_id,
+                tokens,
+                reason,
+                sequence.num_generated_tokens,
+                error,
+                _cached_tokens_to_tell(sequence),
             )
         )
 
@@ -214,6 +258,11 @@ class Scheduler:
         self._decode_tokens += decodes
         self._decode_steps += decodes > 0
         self._prefill_tokens += sum(w.num_tokens for w in batch.work) - decodes
+
+
+def _cached_tokens_to_tell(sequence: Sequence) -> int:
+    """Once, with the first token."""
+    return sequence.num_cached_tokens if sequence.num_generated_tokens == 1 else 0
 
 
 def _refusal(sequence: Sequence, reason: str) -> SequenceOutput:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import enum
 
+import numpy as np
+
 from cria.ipc.messages import FinishReason, Submit
 
 
@@ -46,6 +48,8 @@ class Sequence:
     __slots__ = (
         "finish_reason",
         "last_token",
+        "leader",
+        "num_cached_tokens",
         "num_computed_tokens",
         "num_generated_tokens",
         "params",
@@ -57,12 +61,16 @@ class Sequence:
 
     def __init__(self, submit: Submit) -> None:
         self.request_id = submit.request_id
-        self.prompt = submit.token_ids
+        self.prompt = np.array(submit.token_ids, np.int32)
         self.params = submit.sampling_params
         self.status = SequenceStatus.WAITING
         self.slot = -1
         self.num_computed_tokens = 0
         """Tokens of this sequence whose keys and values are in the cache."""
+        self.num_cached_tokens = 0
+        """Those of them that were there before it came."""
+        self.leader: Sequence | None = None
+        """A running sequence that is about to compute a prefix of this one's prompt."""
         self.num_generated_tokens = 0
         self.last_token = -1
         self.finish_reason: FinishReason | None = None

@@ -1,46 +1,131 @@
-"""`SlotPool`: which native sequence ids are free, and how many cells of the KV cache.
+"""`SlotPool`: the native sequence ids, and what each of them holds in the KV cache.
 
-A sequence reserves all the cells that it may ever need when it enters a slot. The cache can
-therefore not be overrun, and no running sequence has to be stopped for another one.
+A slot outlives its sequences: what one has computed stays, until the slot is given to another
+one, and is the *prefix cache*: a prompt that begins like the contents of any slot, idle or busy,
+takes that part over instead of computing it again. Every slot has room for a whole context, so the
+cache can neither be overrun nor has anything to be evicted before its slot is needed.
 """
 
 from __future__ import annotations
 
-import heapq
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Tokens = npt.NDArray[np.int32]
+
+
+class Slot:
+    """One native sequence id; `tokens[:length]` are the tokens whose cells it holds."""
+
+    __slots__ = ("id", "is_busy", "last_use", "length", "tokens")
+
+    def __init__(self, slot_id: int, context_size: int) -> None:
+        self.id = slot_id
+        self.tokens: Tokens = np.empty(context_size, np.int32)
+        self.length = 0
+        self.is_busy = False
+        self.last_use = 0
+
+    def hold(self, tokens: Tokens | list[int]) -> None:
+        """Note that the cells of these tokens, which follow the others, are computed."""
+        end = self.length + len(tokens)
+        self.tokens[self.length : end] = tokens
+        self.length = end
+
+
+class Prefix(NamedTuple):
+    """What a sequence starts with: `length` tokens in `slot`, taken over from `source`."""
+
+    slot: int
+    source: int
+    length: int
 
 
 class SlotPool:
-    """`num_slots` ids, 0 upwards, over `num_cells` cells."""
+    """`num_slots` slots, ids 0 upwards, each with room for `context_size` tokens.
 
-    def __init__(self, num_slots: int, num_cells: int) -> None:
-        self.num_slots = num_slots
-        self.num_cells = num_cells
-        self._free = list(range(num_slots))  # a heap: low ids first keeps the cache compact
-        self._reserved: dict[int, int] = {}
+    `min_shared` is the number of tokens from which taking a prefix over from another slot pays;
+    0 where the model's cache cannot be cut and prefixes cannot be shared at all.
+    """
+
+    def __init__(self, num_slots: int, context_size: int, min_shared: int = 1) -> None:
+        self.context_size = context_size
+        self.min_shared = min_shared
+        self._slots = [Slot(slot_id, context_size) for slot_id in range(num_slots)]
+        self._num_free = num_slots
+        self._uses = 0
 
     @property
-    def num_free_cells(self) -> int:
-        return self.num_cells - sum(self._reserved.values())
+    def has_free(self) -> bool:
+        return self._num_free > 0
 
-    def can_take(self, num_cells: int) -> bool:
-        """There is a free slot, and room for this many cells."""
-        return bool(self._free) and num_cells <= self.num_free_cells
+    @property
+    def num_cached_cells(self) -> int:
+        """Cells of idle slots."""
+        return sum(slot.length for slot in self._slots if not slot.is_busy)
 
-    def take(self, num_cells: int) -> int:
-        """The lowest free slot, with `num_cells` reserved for it; ask `can_take` first."""
-        assert self.can_take(num_cells), "no free slot, or too few cells"
-        slot = heapq.heappop(self._free)
-        self._reserved[slot] = num_cells
-        return slot
+    def __getitem__(self, slot_id: int) -> Slot:
+        return self._slots[slot_id]
 
-    def give_back(self, slot: int) -> None:
-        """Free the slot and its cells."""
-        del self._reserved[slot]
-        heapq.heappush(self._free, slot)
+    def take(self, prompt: Tokens) -> Prefix:
+        """A free slot, and the longest useful prefix of `prompt` for it; ask `has_free` first.
+
+        At least the prompt's last token is left to compute: its logits are not in the cache.
+        """
+        assert self.has_free, "no free slot"
+        source, length = self._longest_match(prompt[:-1])
+        slot = self._choose(source, length)
+        if source is not slot and length < self.min_shared:
+            source, length = slot, 0
+        slot.tokens[:length] = source.tokens[:length]
+        slot.length = length
+        slot.is_busy = True
+        self._num_free -= 1
+        return Prefix(slot.id, source.id, length)
+
+    def give_back(self, slot_id: int, *, keep: bool = True) -> None:
+        """The sequence has ended; what it computed stays, unless its cells are lost."""
+        slot = self._slots[slot_id]
+        assert slot.is_busy, "the slot is free already"
+        slot.is_busy = False
+        self._num_free += 1
+        self._uses += 1
+        slot.last_use = self._uses
+        if not keep:
+            slot.length = 0
 
     def check_integrity(self) -> None:
-        """Every slot is free or reserved, never both, and the cells add up."""
-        taken = set(self._reserved)
-        assert taken.isdisjoint(self._free), "a slot is both free and taken"
-        assert len(taken) + len(self._free) == self.num_slots, "a slot is lost"
-        assert self.num_free_cells >= 0, "more cells reserved than there are"
+        """The books agree with each other."""
+        assert self._num_free == sum(1 for _ in self._free()), "a slot is lost"
+        assert all(0 <= slot.length <= self.context_size for slot in self._slots)
+
+    def _free(self) -> Iterator[Slot]:
+        return (slot for slot in self._slots if not slot.is_busy)
+
+    def _longest_match(self, prompt: Tokens) -> tuple[Slot, int]:
+        if not self.min_shared:
+            return self._slots[0], 0
+        matches = (
+            (common_length(slot.tokens[: slot.length], prompt), slot) for slot in self._slots
+        )
+        length, slot = max(matches, key=lambda match: (match[0], not match[1].is_busy))
+        return slot, length
+
+    def _choose(self, source: Slot, length: int) -> Slot:
+        """The source itself if little of it would be lost, else the one unused for longest."""
+        if not source.is_busy and 2 * length >= source.length > 0:
+            return source
+        return min(self._free(), key=lambda slot: (slot.last_use, slot.id))
+
+
+def common_length(one: Tokens, other: Tokens) -> int:
+    """How many tokens at the beginning are the same."""
+    size = min(len(one), len(other))
+    if not size or one[0] != other[0]:
+        return 0
+    different = one[:size] != other[:size]
+    first = int(different.argmax())
+    return first if different[first] else size

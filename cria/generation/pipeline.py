@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -141,10 +142,10 @@ class Generation:
         params = request.sampling_params()
         try:
             for token_ids in prompts:
-                run.add_prompt(len(token_ids))
-                for number in range(request.n):
-                    processor = OutputProcessor(self._pieces, request.stop)
-                    run.add_choice(token_ids, _for_choice(params, number), processor)
+                choices = [_for_choice(params, number) for number in range(request.n)]
+                run.add_prompt(
+                    token_ids, choices, partial(OutputProcessor, self._pieces, request.stop)
+                )
         except EngineUnavailable:
             run.cancel()
             raise

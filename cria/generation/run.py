@@ -9,7 +9,8 @@ from __future__ import annotations
 import queue
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -59,8 +60,10 @@ class RunHead(NamedTuple):
 class _Choice:
     """One generation: its sequence in the engine and the state of its text."""
 
-    def __init__(self, processor: OutputProcessor) -> None:
+    def __init__(self, processor: OutputProcessor, *, counts_cached: bool) -> None:
         self.processor = processor
+        self.counts_cached = counts_cached
+        """The prompt's first choice: what the others find in the cache is its work."""
         self.request_id = -1
         self.num_tokens = 0
         self.done = False
@@ -77,7 +80,7 @@ class Run:
             queue.SimpleQueue()
         )
         self._choices: list[_Choice] = []
-        self._num_prompt_tokens = 0
+        self._num_prompt_tokens = self._num_cached_tokens = 0
         self._cancelled = False
         self.warnings: tuple[str, ...] = ()
         """Paths of request fields that could not be honoured to the letter."""
@@ -89,22 +92,25 @@ class Run:
     @property
     def usage(self) -> Usage:
         """Tokens so far; complete when `events()` has ended."""
-        return Usage(self._num_prompt_tokens, sum(c.num_tokens for c in self._choices))
-
-    def add_prompt(self, num_tokens: int) -> None:
-        """Count a prompt: once, however many choices share it."""
-        self._num_prompt_tokens += num_tokens
-
-    def add_choice(
-        self, token_ids: list[int], params: SamplingParams, processor: OutputProcessor
-    ) -> None:
-        """Submit one more generation; EngineUnavailable if there is no engine for it."""
-        index, choice = len(self._choices), _Choice(processor)
-        self._choices.append(choice)
-        sink = self._queue.put
-        choice.request_id = self._client.submit(
-            token_ids, params, lambda output: sink((index, output))
+        return Usage(
+            self._num_prompt_tokens,
+            sum(choice.num_tokens for choice in self._choices),
+            self._num_cached_tokens,
         )
+
+    def add_prompt(
+        self,
+        token_ids: list[int],
+        params: Sequence[SamplingParams],
+        make_processor: Callable[[], OutputProcessor],
+    ) -> None:
+        """Submit one generation per `params`; EngineUnavailable if there is no engine for it."""
+        self._num_prompt_tokens += len(token_ids)
+        for number, each in enumerate(params):
+            choice = _Choice(make_processor(), counts_cached=number == 0)
+            self._choices.append(choice)
+            sink = partial(self._put, len(self._choices) - 1)
+            choice.request_id = self._client.submit(token_ids, each, sink)
 
     def events(self) -> Iterator[Event]:
         """What happens, as it happens.
@@ -124,6 +130,9 @@ class Run:
             self._cancel_open_choices()
             self._queue.put((-1, None))
 
+    def _put(self, index: int, output: SequenceOutput | EngineDied) -> None:
+        self._queue.put((index, output))
+
     def _next_events(self) -> Iterator[Event]:
         try:
             index, output = self._queue.get(timeout=self._heartbeat_seconds)
@@ -142,6 +151,8 @@ class Run:
         if output.finish_reason is FinishReason.ERROR:
             raise EngineError(f"The engine could not go on: {output.error}.")
         choice.num_tokens += len(output.token_ids)
+        if choice.counts_cached:
+            self._num_cached_tokens += output.num_cached_tokens
         text = choice.processor.feed(output.token_ids)
         reason = _wire_reason(output.finish_reason)
         if reason is not None:

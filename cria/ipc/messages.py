@@ -82,6 +82,8 @@ class SequenceOutput(msgspec.Struct, frozen=True, array_like=True):
     num_generated_tokens: int = 0
     """On the last output: all tokens that were sampled, the end-of-generation token included."""
     error: str | None = None
+    num_cached_tokens: int = 0
+    """With the first token: tokens of the prompt that did not have to be computed."""
 
 
 class EngineStats(msgspec.Struct, frozen=True, array_like=True):
@@ -90,12 +92,17 @@ class EngineStats(msgspec.Struct, frozen=True, array_like=True):
     num_running: int = 0
     num_waiting: int = 0
     num_used_cells: int = 0
+    """Of running sequences."""
+    num_cached_cells: int = 0
+    """Of sequences that have ended; a prompt that begins like one takes them over."""
     steps_total: int = 0
     prefill_tokens_total: int = 0
     decode_tokens_total: int = 0
     decode_steps_total: int = 0
     """Steps with at least one decoding sequence: `decode_tokens_total / decode_steps_total` is the
     mean number of sequences that shared a step."""
+    cached_tokens_total: int = 0
+    """Prompt tokens that were found in the cache."""
 
 
 class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from cria.native.structs import llama_batch
+
+Tokens = npt.NDArray[np.int32]
 
 
 class Batch:
@@ -41,7 +45,9 @@ class Batch:
         """Forget all tokens."""
         self.num_tokens = 0
 
-    def append(self, token_ids: list[int], start: int, sequence_id: int, output: bool) -> int:
+    def append(
+        self, token_ids: Sequence[int] | Tokens, start: int, sequence_id: int, output: bool
+    ) -> int:
         """Add tokens of one sequence from position `start` on; returns the last one's index.
 
         With `output`, the last of them gets a row of logits.

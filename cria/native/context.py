@@ -87,6 +87,7 @@ class Context(NativeHandle):
         self.num_sequences = int(self.library.llama_n_seq_max(pointer))
         self.batch_size = int(self.library.llama_n_batch(pointer))
         self.vocab_size = model.vocab.num_tokens
+        self._unified = options.unified
 
     def decode(self, batch: Batch) -> None:
         """Compute the batch, and wait for the result.
@@ -119,6 +120,18 @@ class Context(NativeHandle):
         self._check_sequence(sequence_id)
         if not self.library.llama_memory_seq_rm(self._memory, sequence_id, length, -1):
             raise NativeError(f"the model cannot forget the end of sequence {sequence_id}")
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Give an empty sequence the first `length` tokens of another one.
+
+        Unified: the cells get a second owner. Streams: the whole stream is copied, before the
+        next decode, and cut.
+        """
+        self._check_sequence(source)
+        self._check_sequence(target)
+        end = length if self._unified else -1  # libllama aborts on a partial copy of a stream
+        self.library.llama_memory_seq_cp(self._memory, source, target, -1, end)
+        self.truncate(target, length)
 
     def clear(self) -> None:
         """Free all cells of all sequences."""

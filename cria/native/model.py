@@ -82,11 +82,15 @@ class Model(NativeHandle):
 
     @property
     def has_plain_cache(self) -> bool:
-        """Every layer keeps keys and values per token, so that single tokens can be removed."""
+        """Every layer keeps keys and values of every token, so that any of them can be removed.
+
+        Recurrent layers keep one state instead, and sliding windows forget.
+        """
         library = self.library
         return not (
             library.llama_model_is_recurrent(self.pointer)
             or library.llama_model_is_hybrid(self.pointer)
+            or library.llama_model_n_swa(self.pointer)
         )
 
     @property

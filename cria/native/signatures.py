@@ -135,6 +135,8 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_model_has_encoder", c_bool, (ModelPointer,)),
     # bool llama_model_has_decoder(const struct llama_model * model);
     Row("llama_model_has_decoder", c_bool, (ModelPointer,)),
+    # int32_t llama_model_n_swa(const struct llama_model * model);
+    Row("llama_model_n_swa", c_int32, (ModelPointer,)),
     # bool llama_model_is_recurrent(const struct llama_model * model);
     Row("llama_model_is_recurrent", c_bool, (ModelPointer,)),
     # bool llama_model_is_hybrid(const struct llama_model * model);
@@ -190,6 +192,9 @@ LLAMA: tuple[Row, ...] = (
     # bool llama_memory_seq_rm(llama_memory_t mem, llama_seq_id seq_id, llama_pos p0,
     #     llama_pos p1);
     Row("llama_memory_seq_rm", c_bool, (MemoryPointer, c_int32, c_int32, c_int32)),
+    # void llama_memory_seq_cp(llama_memory_t mem, llama_seq_id seq_id_src,
+    #     llama_seq_id seq_id_dst, llama_pos p0, llama_pos p1);
+    Row("llama_memory_seq_cp", None, (MemoryPointer, c_int32, c_int32, c_int32, c_int32)),
     # llama_pos llama_memory_seq_pos_max(llama_memory_t mem, llama_seq_id seq_id);
     Row("llama_memory_seq_pos_max", c_int32, (MemoryPointer, c_int32)),
     # --- samplers

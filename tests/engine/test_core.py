@@ -21,8 +21,8 @@ class Bench:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         self.engine, self.server = Transport(ours), Transport(theirs)
-        self.runner = FakeRunner(64)
-        self.pool = SlotPool(2, 64)
+        self.runner = FakeRunner(32)
+        self.pool = SlotPool(2, 32, min_shared=0)
         scheduler = Scheduler(self.pool, Limits(32, 16, 4), {END})
         self.core = EngineCore(scheduler, self.runner, self.engine)
 
@@ -66,7 +66,6 @@ def test_a_cancel_counts_before_the_next_step_is_computed(bench: Bench) -> None:
     (output,) = bench.step()
     assert output.finish_reason is FinishReason.CANCELLED
     assert len(bench.runner.batches) == 1
-    assert bench.runner.cells == {}
 
 
 def test_a_failed_step_ends_its_sequences_and_the_engine_goes_on(bench: Bench) -> None:

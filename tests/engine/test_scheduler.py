@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cria.engine.scheduler import Limits, ScheduledBatch, Scheduler
+from cria.engine.scheduler import Limits, Scheduler
 from cria.engine.sequence import Sequence
 from cria.engine.slots import SlotPool
+from cria.errors import NativeError
 from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, Submit
 from cria.sampling_params import SamplingParams
 from tests.engine.fake_runner import END, FakeRunner, count_up
@@ -16,14 +17,15 @@ CONTEXT = 32
 LIMITS = Limits(context_size=CONTEXT, batch_size=16, prefill_chunk=4)
 
 
-def make(
-    num_slots: int = 4, num_cells: int = 4 * CONTEXT, limits: Limits = LIMITS
-) -> tuple[Scheduler, FakeRunner]:
-    return Scheduler(SlotPool(num_slots, num_cells), limits, {END}), FakeRunner(num_cells)
+def make(num_slots: int = 4, min_shared: int = 0) -> tuple[Scheduler, FakeRunner]:
+    pool = SlotPool(num_slots, CONTEXT, min_shared)
+    return Scheduler(pool, LIMITS, {END}), FakeRunner(CONTEXT)
 
 
-def submit(request_id: int, prompt_length: int, max_tokens: int = 5) -> Submit:
-    return Submit(request_id, [9] * prompt_length, SamplingParams(max_tokens=max_tokens))
+def submit(request_id: int, prompt: int | list[int], max_tokens: int = 5) -> Submit:
+    """A prompt of so many tokens, or of these."""
+    tokens = [9] * prompt if isinstance(prompt, int) else prompt
+    return Submit(request_id, tokens, SamplingParams(max_tokens=max_tokens))
 
 
 def step(scheduler: Scheduler, runner: FakeRunner) -> list[SequenceOutput]:
@@ -54,7 +56,7 @@ def test_one_sequence_from_prompt_to_limit() -> None:
     assert outputs[-1].finish_reason is FinishReason.LENGTH
     assert outputs[-1].num_generated_tokens == 4
     assert runner.batches == [[(1, 3)], [(1, 1)], [(1, 1)], [(1, 1)]]
-    assert runner.cells == {}
+    assert runner.contents == {0: [9, 9, 9, 1, 2, 3]}, "kept for prompts that begin alike"
 
 
 def test_an_end_of_generation_token_ends_and_is_not_sent() -> None:
@@ -114,14 +116,6 @@ def test_more_sequences_than_slots_wait_in_order() -> None:
     assert {len(tokens_of(o)) for o in outputs.values()} == {2}
 
 
-def test_cells_are_reserved_so_that_the_cache_is_never_overrun() -> None:
-    scheduler, runner = make(num_slots=4, num_cells=CONTEXT)
-    for request_id in range(4):
-        scheduler.submit(submit(request_id, 10, max_tokens=10))
-    outputs = run_to_end(scheduler, runner)  # the fake asserts the sum of all cells
-    assert all(len(tokens_of(o)) == 10 for o in outputs.values())
-
-
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
@@ -135,13 +129,6 @@ def test_what_can_never_run_is_refused_at_once(message: Submit, reason: str) -> 
     scheduler.submit(message)
     assert step(scheduler, runner) == [SequenceOutput(1, (), FinishReason.ERROR, 0, reason)]
     assert runner.batches == []
-
-
-def test_a_sequence_larger_than_the_cache_is_refused() -> None:
-    scheduler, _ = make(num_cells=CONTEXT // 2)
-    scheduler.submit(submit(1, 10, max_tokens=20))
-    (output,) = scheduler.take_outputs()
-    assert output.error == "the sequence may need more than the 16 cells of the cache"
 
 
 def test_a_request_id_in_use_is_refused_and_the_first_one_goes_on() -> None:
@@ -201,22 +188,108 @@ def test_stats_prove_that_sequences_share_steps() -> None:
     assert (stats.num_running, stats.num_used_cells) == (0, 0)
 
 
+def prefilled(runner: FakeRunner) -> dict[int, int]:
+    """How many tokens of each prompt were computed, the first generated ones not counted."""
+    first: dict[int, int] = {}
+    for batch in runner.batches:
+        for request_id, num_tokens in batch:
+            first[request_id] = first.get(request_id, 0) + num_tokens
+    return first
+
+
+def test_a_follow_up_takes_its_conversation_over() -> None:
+    scheduler, runner = make(min_shared=2)
+    scheduler.submit(submit(1, [7, 8, 9], max_tokens=4))
+    run_to_end(scheduler, runner)
+    scheduler.submit(submit(2, [7, 8, 9, 1, 2, 3, 50, 51], max_tokens=1))
+    outputs = run_to_end(scheduler, runner)
+    assert runner.batches[-1] == [(2, 2)], "six tokens were there already"
+    assert outputs[2][0].num_cached_tokens == 6
+    assert scheduler.stats().cached_tokens_total == 6
+
+
+def test_the_last_token_of_a_prompt_is_always_computed() -> None:
+    scheduler, runner = make(min_shared=1)
+    for request_id in (1, 2):
+        scheduler.submit(submit(request_id, [7, 8, 9], max_tokens=1))
+        run_to_end(scheduler, runner)
+    assert runner.batches == [[(1, 3)], [(2, 1)]]
+
+
+def test_a_prefix_is_taken_from_a_running_sequence_too() -> None:
+    scheduler, runner = make(min_shared=2)
+    scheduler.submit(submit(1, [7, 8, 9], max_tokens=9))
+    step(scheduler, runner)
+    scheduler.submit(submit(2, [7, 8, 50], max_tokens=2))
+    outputs = run_to_end(scheduler, runner)
+    assert runner.batches[1] == [(1, 1), (2, 1)]
+    assert tokens_of(outputs[2]) == [1, 2]
+
+
+def test_twins_wait_for_the_first_and_compute_their_ends_only() -> None:
+    scheduler, runner = make(min_shared=2)
+    common = list(range(100, 128))
+    for request_id in range(4):
+        scheduler.submit(submit(request_id, [*common, request_id + 1], max_tokens=1))
+    outputs = run_to_end(scheduler, runner)
+    assert prefilled(runner) == {0: 29, 1: 1, 2: 1, 3: 1}
+    assert {len(tokens_of(o)) for o in outputs.values()} == {1}
+
+
+def test_who_shares_nothing_overtakes_those_who_wait_for_a_leader() -> None:
+    scheduler, runner = make(min_shared=2)
+    common = list(range(100, 130))
+    scheduler.submit(submit(1, common, max_tokens=1))
+    scheduler.submit(submit(2, common, max_tokens=1))
+    scheduler.submit(submit(3, [5, 6, 7], max_tokens=1))
+    step(scheduler, runner)
+    step(scheduler, runner)
+    assert runner.batches == [[(1, 16)], [(1, 14), (3, 2)]]
+    run_to_end(scheduler, runner)
+    assert prefilled(runner)[2] == 1
+
+
+def test_a_cancelled_leader_lets_its_followers_go() -> None:
+    scheduler, runner = make(min_shared=2)
+    common = list(range(100, 130))
+    scheduler.submit(submit(1, common, max_tokens=1))
+    scheduler.submit(submit(2, common, max_tokens=1))
+    step(scheduler, runner)
+    scheduler.cancel(Cancel(1))
+    outputs = run_to_end(scheduler, runner)
+    assert tokens_of(outputs[2]) == [1]
+    assert prefilled(runner)[2] == 14, "16 tokens came from the cancelled leader"
+
+
+def test_cells_that_a_failure_lost_are_not_taken_over() -> None:
+    scheduler, runner = make(min_shared=1)
+    scheduler.submit(submit(1, [7, 8, 9, 10], max_tokens=5))
+    step(scheduler, runner)
+    batch = scheduler.schedule()
+    runner.lose(batch)
+    scheduler.fail([work.sequence for work in batch.work], "lost")
+    scheduler.take_outputs()
+    scheduler.submit(submit(2, [7, 8, 9, 10], max_tokens=1))
+    run_to_end(scheduler, runner)
+    assert prefilled(runner)[2] == 4
+
+
 class SchedulerMachine(RuleBasedStateMachine):
     """Any order of submits, cancels, failures and steps; the books must balance after each."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.pool = SlotPool(3, 60)
+        self.pool = SlotPool(3, CONTEXT, min_shared=2)
         self.scheduler = Scheduler(self.pool, LIMITS, {END})
-        self.runner = FakeRunner(60, self._next_token)
+        self.runner = FakeRunner(CONTEXT, self._next_token)
         self.next_id = 0
         self.open: set[int] = set()
 
     def _next_token(self, sequence: Sequence) -> int:
         return END if (sequence.request_id + sequence.num_generated_tokens) % 7 == 6 else 5
 
-    @rule(prompt=st.integers(0, CONTEXT + 2), max_tokens=st.integers(0, 40))
-    def submit(self, prompt: int, max_tokens: int) -> None:
+    @rule(prompt=st.lists(st.integers(5, 6), max_size=CONTEXT + 2), max_tokens=st.integers(0, 40))
+    def submit(self, prompt: list[int], max_tokens: int) -> None:
         self.scheduler.submit(submit(self.next_id, prompt, max_tokens))
         self.open.add(self.next_id)
         self.next_id += 1
@@ -230,17 +303,15 @@ class SchedulerMachine(RuleBasedStateMachine):
     def step(self, fails: bool) -> None:
         batch = self.scheduler.schedule()
         if fails and batch.work:
-            self._fail(batch)
+            self.runner.fail_next = True
+            with pytest.raises(NativeError):
+                self.runner.run(batch)
+            self.scheduler.fail([w.sequence for w in batch.work], "failed")
         else:
             tokens = self.runner.run(batch)
             if batch.work:
                 self.scheduler.advance(batch, tokens)
         self._note(self.scheduler.take_outputs())
-
-    def _fail(self, batch: ScheduledBatch) -> None:
-        for slot in [*batch.freed_slots, *(w.sequence.slot for w in batch.work)]:
-            self.runner.cells.pop(slot, None)
-        self.scheduler.fail([w.sequence for w in batch.work], "failed")
 
     def _note(self, outputs: list[SequenceOutput]) -> None:
         for output in outputs:
@@ -251,9 +322,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @invariant()
     def books_balance(self) -> None:
         self.pool.check_integrity()
-        stats = self.scheduler.stats()
-        assert stats.num_running <= 3
-        assert stats.num_used_cells <= 60 - self.pool.num_free_cells
+        assert self.scheduler.stats().num_running <= 3
 
     def teardown(self) -> None:
         for _ in range(1000):
@@ -261,24 +330,30 @@ class SchedulerMachine(RuleBasedStateMachine):
                 break
             self.step(fails=False)
         assert not self.open, "a sequence without a last output"
-        assert self.pool.num_free_cells == 60
+        assert self.scheduler.stats().num_running == 0
 
 
 TestSchedulerMachine = SchedulerMachine.TestCase
-TestSchedulerMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSchedulerMachine.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 
 
+@settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(1, 31), st.integers(1, 20)), min_size=1, max_size=8),
+    st.lists(
+        st.tuples(st.lists(st.integers(1, 2), min_size=1, max_size=31), st.integers(1, 20)),
+        min_size=1,
+        max_size=8,
+    ),
     st.integers(1, 4),
+    st.integers(0, 4),
 )
 def test_everybody_gets_the_same_tokens_whoever_else_runs(
-    requests: list[tuple[int, int]], num_slots: int
+    requests: list[tuple[list[int], int]], num_slots: int, min_shared: int
 ) -> None:
-    scheduler, runner = make(num_slots=num_slots)
+    scheduler, runner = make(num_slots, min_shared)
     for request_id, (prompt, max_tokens) in enumerate(requests):
         scheduler.submit(submit(request_id, prompt, max_tokens))
     outputs = run_to_end(scheduler, runner)
     for request_id, (prompt, max_tokens) in enumerate(requests):
-        expected = min(max_tokens, CONTEXT - prompt)
+        expected = min(max_tokens, CONTEXT - len(prompt))
         assert tokens_of(outputs[request_id]) == list(range(1, expected + 1))

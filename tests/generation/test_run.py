@@ -21,9 +21,8 @@ def make_run(
 ) -> tuple[Run, FakeEngineClient]:
     client = FakeEngineClient()
     run = Run(RunHead.new("cmpl", "m"), client, heartbeat)  # type: ignore[arg-type]  # the fake
-    run.add_prompt(3)
-    for _ in range(num_choices):
-        run.add_choice([1, 2, 3], SamplingParams(), OutputProcessor(BYTES, stops))
+    params = [SamplingParams()] * num_choices
+    run.add_prompt([1, 2, 3], params, lambda: OutputProcessor(BYTES, stops))
     return run, client
 
 
@@ -92,6 +91,17 @@ def test_choices_are_independent() -> None:
         ChoiceFinished(1, "length"),
     ]
     assert (run.usage.prompt_tokens, run.usage.completion_tokens) == (3, 4)
+
+
+def test_cached_tokens_are_those_of_the_first_choice_of_each_prompt() -> None:
+    run, client = make_run(2)
+    run.add_prompt([4, 5], [SamplingParams()], lambda: OutputProcessor(BYTES, ()))
+    for index, cached in enumerate((1, 2, 1)):
+        client.sinks[index](
+            SequenceOutput(index, (65,), FinishReason.LENGTH, 1, num_cached_tokens=cached)
+        )
+    list(run.events())
+    assert (run.usage.prompt_tokens, run.usage.cached_tokens) == (5, 2)
 
 
 def test_silence_is_a_heartbeat() -> None:

@@ -70,6 +70,54 @@ def test_eight_streams_share_steps(server: RealServer) -> None:
     assert decoded / steps > 4, f"{decoded} tokens in {steps} steps"
 
 
+def test_a_conversation_goes_on_without_computing_it_again(server: RealServer) -> None:
+    client = server.client()
+    messages: list[dict[str, str]] = [
+        {"role": "system", "content": "Answer in rhymes about rivers and their bridges. " * 8},
+        {"role": "user", "content": "Begin."},
+    ]
+
+    def ask() -> tuple[str, int, int]:
+        answer = client.chat.completions.create(
+            model="smollm2",
+            messages=messages,  # type: ignore[arg-type]  # plain dicts, as users write them
+            max_tokens=12,
+            temperature=0,
+        )
+        usage = answer.usage
+        assert usage is not None and usage.prompt_tokens_details is not None
+        cached = usage.prompt_tokens_details.cached_tokens or 0
+        return answer.choices[0].message.content or "", usage.prompt_tokens, cached
+
+    text, first_tokens, _ = ask()
+    messages += [
+        {"role": "assistant", "content": text},
+        {"role": "user", "content": "Go on."},
+    ]
+    _, second_tokens, cached = ask()
+    assert first_tokens <= cached < second_tokens
+
+
+def test_clients_with_a_common_prefix_compute_it_once(server: RealServer) -> None:
+    before = server.wait_until_idle()
+    common = [1000 + token for token in range(400)]
+    results: list[requests.Response] = []
+
+    def ask(number: int) -> None:
+        body = {"model": "smollm2", "prompt": [*common, 50 + number], "max_tokens": 2}
+        results.append(server.post("/v1/completions", body))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    after = server.wait_until_idle()
+    assert [result.status_code for result in results] == [200] * 6
+    computed = after["prefill_tokens_total"] - before["prefill_tokens_total"]
+    assert computed < 600, f"{computed} tokens for one prefix of 400"
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_leaves_frees_its_sequence(server: RealServer, stream: bool) -> None:
     server.wait_until_idle()

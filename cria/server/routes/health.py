@@ -41,10 +41,12 @@ def ready_body(status: EngineStatus) -> dict[str, Any]:
             "running": stats.num_running,
             "waiting": stats.num_waiting,
             "used_cells": stats.num_used_cells,
+            "cached_cells": stats.num_cached_cells,
             "steps_total": stats.steps_total,
             "prefill_tokens_total": stats.prefill_tokens_total,
             "decode_tokens_total": stats.decode_tokens_total,
             "decode_steps_total": stats.decode_steps_total,
+            "cached_tokens_total": stats.cached_tokens_total,
             "restarts": status.restarts,
         },
     }

@@ -18,10 +18,12 @@ def test_ready(client: FlaskClient) -> None:
             "running": 0,
             "waiting": 2,
             "used_cells": 3,
+            "cached_cells": 0,
             "steps_total": 4,
             "prefill_tokens_total": 5,
             "decode_tokens_total": 6,
             "decode_steps_total": 7,
+            "cached_tokens_total": 8,
             "restarts": 0,
         },
     }
