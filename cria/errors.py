@@ -8,6 +8,7 @@ CriaError
 +-- EngineError                ours: the request was fine and got no answer
 |   +-- EngineUnavailable      loading, or being started again: try later
 |   +-- EngineDied             the engine process ended while it worked on the request
+|   +-- ServerStopping         the operator stops the server
 |   +-- NativeError            a call into llama.cpp failed
 +-- ClientGone                 the client closed its connection; nobody waits for an answer
 +-- SetupError                 the operator's mistake: one sentence, exit code 1
@@ -76,6 +77,10 @@ class EngineUnavailable(EngineError):
 
 class EngineDied(EngineError):
     """The engine process ended while the request was in flight."""
+
+
+class ServerStopping(EngineError):
+    """The server is told to stop before the answer is complete."""
 
 
 class NativeError(EngineError):

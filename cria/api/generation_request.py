@@ -24,7 +24,9 @@ TokenLimit = Annotated[int, Meta(ge=-1, le=MAX_INT32)]
 """How many tokens to generate; -1 is a common way to say "no limit"."""
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
-RepeatPenalty = Annotated[float, Meta(gt=0, le=100)]
+RepeatPenalty = Annotated[float, Meta(ge=0.01, le=100)]
+MIN_TEMPERATURE = 1e-5
+"""Below it only the most likely token is left, and dividing by it overflows."""
 Stop = Annotated[str, Meta(min_length=1)]
 
 
@@ -86,7 +88,7 @@ class GenerationRequest(RequestBody, kw_only=True):
         limit = self.token_limit()
         return SamplingParams(
             max_tokens=UNLIMITED if limit == -1 else limit,
-            temperature=self.temperature,
+            temperature=self.temperature if self.temperature >= MIN_TEMPERATURE else 0,
             top_k=max(self.top_k, 0),
             top_p=self.top_p,
             min_p=self.min_p,

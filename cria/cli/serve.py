@@ -38,6 +38,7 @@ def run(spec: str, options: dict[str, Any]) -> None:
     config = make_config(ServerConfig, options)
     server.prepare(config.log_level)
     listener = server.bind(config.host, config.port)
+    server.check_setup()
     path = resolve(spec, make_progress(spec))
     engine_config = make_config(EngineConfig, {**options, "model_path": str(path)})
     server.serve(listener, engine_config, config, click.echo)

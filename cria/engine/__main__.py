@@ -7,7 +7,6 @@ FD is the inherited end of a Unix socket pair, CONFIG an `EngineConfig` as JSON.
 from __future__ import annotations
 
 import logging
-import signal
 import socket
 import sys
 import time
@@ -28,8 +27,6 @@ PROGRESS_SECONDS = 0.2
 
 
 def main() -> int:
-    # Ctrl-C in a terminal reaches the whole process group: the server decides when to stop us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     config = msgspec.json.decode(sys.argv[2], type=EngineConfig)
     logging.basicConfig(
         level=config.log_level.upper(), format="%(asctime)s %(levelname)s engine %(message)s"
@@ -43,7 +40,7 @@ def main() -> int:
 def serve(config: EngineConfig, transport: Transport) -> int:
     """Load and run; the exit code of the process."""
     try:
-        runner = ModelRunner(config, _progress_sender(transport))
+        runner = ModelRunner(config, _ProgressSender(transport))
     except CriaError as error:
         _last_words(transport, str(error))
         return 1
@@ -75,10 +72,6 @@ class _ProgressSender:
         if now >= self._next:
             self._next = now + PROGRESS_SECONDS
             self._transport.send(codec.encode(Progress(fraction)))
-
-
-def _progress_sender(transport: Transport) -> _ProgressSender:
-    return _ProgressSender(transport)
 
 
 if __name__ == "__main__":

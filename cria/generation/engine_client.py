@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from cria.config import EngineConfig
-from cria.errors import EngineDied, EngineUnavailable
+from cria.errors import EngineDied, EngineError, EngineUnavailable, ServerStopping
 from cria.ipc import codec
 from cria.ipc.messages import (
     Cancel,
@@ -40,12 +40,13 @@ from cria.sampling_params import SamplingParams
 
 logger = logging.getLogger(__name__)
 
-Sink = Callable[[SequenceOutput | EngineDied], None]
+Sink = Callable[[SequenceOutput | EngineError], None]
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 LONG_LIFE_SECONDS = 60.0
 """An engine that served for so long did not die of its start."""
-EXIT_SECONDS = 5.0
+EXIT_SECONDS = 3.0
+"""For an engine whose connection is closed, until it is killed."""
 SPIN_COUNT = "1000"
 """How long a compute thread of OpenMP spins for the others before it sleeps. Its own default is
 milliseconds, and a hundred times too long wherever anything else wants a core: the thread that all
@@ -122,7 +123,7 @@ class EngineClient:
         if self._transport is not None:
             self._transport.close()
         if self._thread.is_alive():
-            self._thread.join(EXIT_SECONDS)
+            self._thread.join(2 * EXIT_SECONDS)
 
     def _send(self, message: Submit | Cancel) -> None:
         frame = codec.encode(message)
@@ -147,10 +148,11 @@ class EngineClient:
 
     def _run_engine(self) -> None:
         """One engine process, from its start to its end."""
-        ours, theirs = socket.socketpair()
-        transport = Transport(ours)
-        process = self._spawn(theirs)
-        theirs.close()
+        try:
+            process, transport = self._start_process()
+        except (OSError, ValueError) as error:  # no memory, no descriptors, an impossible path
+            self._bury(f"cannot be started ({error})")
+            return
         self._process, self._transport = process, transport
         self._update(pid=process.pid)
         try:
@@ -160,8 +162,16 @@ class EngineClient:
         finally:
             self._transport = None
             transport.close()
-            code = _reap(process)
-            self._bury(code)
+            self._bury(_describe_exit(_reap(process)))
+
+    def _start_process(self) -> tuple[subprocess.Popen[bytes], Transport]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                return self._spawn(theirs), Transport(ours)
+            except BaseException:
+                ours.close()
+                raise
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         config = msgspec.json.encode(self._config).decode()
@@ -171,6 +181,7 @@ class EngineClient:
             pass_fds=[theirs.fileno()],
             env=self._environment,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C in a terminal is for the server, which then ends it
         )
 
     def _read(self, transport: Transport) -> None:
@@ -203,18 +214,22 @@ class EngineClient:
         if sink is not None:  # else it was cancelled while this was on its way
             sink(output)
 
-    def _bury(self, exit_code: int) -> None:
+    def _bury(self, how: str) -> None:
         """Tell everybody who waits."""
         loading = self._status.state == "loading"
-        how = _describe_exit(exit_code)
         if loading and not self._settled.is_set() and self._status.reason is None:
             # The first load: with the same file and settings, a second try would end the same.
             self._update(reason=f"The engine process {how} while it loaded the model.")
         self._update(state="down", pid=0)
         sinks, self._sinks = self._sinks, {}
         for sink in sinks.values():
-            sink(EngineDied(f"The engine process {how} while it worked on this request."))
+            sink(self._obituary(how))
         self._settled.set()
+
+    def _obituary(self, how: str) -> EngineError:
+        if self._stopping.is_set():
+            return ServerStopping("The server is shutting down.")
+        return EngineDied(f"The engine process {how} while it worked on this request.")
 
     def _update(self, **changes: object) -> None:
         self._status = msgspec.structs.replace(self._status, **changes)

@@ -28,7 +28,7 @@ from cria.errors import (
 from cria.generation.engine_client import EngineClient, EngineStatus, engine_environment
 from cria.generation.run import Run, RunHead
 from cria.output.processor import OutputProcessor
-from cria.prompt.loading import TextSide, load_text_side
+from cria.prompt.loading import TextSide, check_native, load_text_side
 from cria.sampling_params import SamplingParams
 
 Offload = Callable[..., Any]
@@ -65,6 +65,11 @@ class Generation:
         client = EngineClient(engine_config, environment)
         client.start()
         return cls(client, text, server_config, offload)
+
+    @staticmethod
+    def check_setup() -> None:
+        """SetupError if no model could be loaded, whichever it is."""
+        check_native()
 
     def status(self) -> EngineStatus:
         """How the engine is."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from cria.api.usage import Usage
-from cria.errors import ClientGone, EngineDied, EngineError
+from cria.errors import ClientGone, EngineError
 from cria.generation.engine_client import EngineClient
 from cria.ipc.messages import FinishReason, SequenceOutput
 from cria.output.processor import OutputProcessor
@@ -76,7 +76,7 @@ class Run:
         self.id, self.created, self.model = head
         self._client = client
         self._heartbeat_seconds = heartbeat_seconds
-        self._queue: queue.SimpleQueue[tuple[int, SequenceOutput | EngineDied | None]] = (
+        self._queue: queue.SimpleQueue[tuple[int, SequenceOutput | EngineError | None]] = (
             queue.SimpleQueue()
         )
         self._choices: list[_Choice] = []
@@ -130,7 +130,7 @@ class Run:
             self._cancel_open_choices()
             self._queue.put((-1, None))
 
-    def _put(self, index: int, output: SequenceOutput | EngineDied) -> None:
+    def _put(self, index: int, output: SequenceOutput | EngineError) -> None:
         self._queue.put((index, output))
 
     def _next_events(self) -> Iterator[Event]:
@@ -141,7 +141,7 @@ class Run:
             return
         if self._cancelled or output is None:
             raise ClientGone("The client closed the connection.")
-        if isinstance(output, EngineDied):
+        if isinstance(output, EngineError):
             raise output
         choice = self._choices[index]
         if not choice.done:

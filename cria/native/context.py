@@ -78,7 +78,7 @@ class Context(NativeHandle):
         self.model = model
         self.library = model.library
         pointer = self.library.llama_init_from_model(model.pointer, _params(model, options))
-        errors = log.drain(self.library)
+        errors = log.drain(self.library, expected=not pointer)
         if not pointer:
             raise SetupError(_creation_error(options, errors))
         super().__init__(pointer, self.library.llama_free)

@@ -72,6 +72,11 @@ def load() -> Library:
     return open_library(_directory(), os.environ.get("CRIA_LIBLLAMA"))
 
 
+def check_installed() -> None:
+    """NativeLibraryError if there is nothing to load; cheap, and loads nothing."""
+    _directory()
+
+
 def hide_gpus() -> None:
     """Keep this process off the GPUs: only the engine process computes.
 

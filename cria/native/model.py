@@ -47,10 +47,12 @@ class Model(NativeHandle):
         """Load `path`; ModelFileError says what llama.cpp found wrong with it."""
         self.library = library
         self.path = path
-        params, keep_alive = _params(library, options or ModelOptions(), on_progress)
+        progress = _Progress(on_progress)
+        params, keep_alive = _params(library, options or ModelOptions(), progress)
         pointer = library.llama_model_load_from_file(os.fsencode(path), params)
-        errors = log.drain(library)
+        errors = log.drain(library, expected=not pointer)
         del keep_alive
+        progress.raise_error()
         if not pointer:
             raise ModelFileError(f"{path} cannot be loaded: {_reason(errors)}.")
         super().__init__(pointer, library.llama_model_free)
@@ -137,7 +139,7 @@ class Model(NativeHandle):
 
 
 def _params(
-    library: Library, options: ModelOptions, on_progress: Callable[[float], None] | None
+    library: Library, options: ModelOptions, progress: _Progress
 ) -> tuple[structs.llama_model_params, list[object]]:
     """The C struct, and the Python objects that it points into."""
     params = library.llama_model_default_params()
@@ -147,26 +149,34 @@ def _params(
     params.split_mode = SPLIT_MODES[options.split_mode]
     if not options.use_mmap:
         params.load_mode = structs.ENUMS["LLAMA_LOAD_MODE_NONE"]
-    keep_alive: list[object] = []
+    callback = ProgressCallback(progress)
+    params.progress_callback = ctypes.cast(callback, ctypes.c_void_p)
+    keep_alive: list[object] = [callback]
     if options.tensor_split:
         shares = (ctypes.c_float * library.llama_max_devices())(*options.tensor_split)
         params.tensor_split = ctypes.cast(shares, ctypes.POINTER(ctypes.c_float))
         keep_alive.append(shares)
-    if on_progress is not None:
-        callback = ProgressCallback(_continuing(on_progress))
-        params.progress_callback = ctypes.cast(callback, ctypes.c_void_p)
-        keep_alive.append(callback)
     return params, keep_alive
 
 
-def _continuing(on_progress: Callable[[float], None]) -> Callable[[float, object], bool]:
-    """C's callback: True means "go on"."""
+class _Progress:
+    """C's callback: False stops the load. An exception waits until C has returned."""
 
-    def callback(fraction: float, _user_data: object) -> bool:
-        on_progress(fraction)
-        return True
+    def __init__(self, on_progress: Callable[[float], None] | None) -> None:
+        self._on_progress = on_progress
+        self._error: BaseException | None = None
 
-    return callback
+    def __call__(self, fraction: float, _user_data: object) -> bool:
+        try:
+            if self._on_progress is not None:
+                self._on_progress(fraction)
+        except BaseException as error:
+            self._error = error
+        return self._error is None
+
+    def raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
 
 
 def _reason(errors: list[str]) -> str:

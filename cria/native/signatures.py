@@ -109,8 +109,6 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_version", c_char_p, ()),
     # void llama_backend_init(void);
     Row("llama_backend_init", None, ()),
-    # bool llama_supports_gpu_offload(void);
-    Row("llama_supports_gpu_offload", c_bool, ()),
     # size_t llama_max_devices(void);
     Row("llama_max_devices", c_size_t, ()),
     # struct llama_model_params llama_model_default_params(void);
@@ -131,8 +129,6 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_model_size", c_uint64, (ModelPointer,)),
     # uint64_t llama_model_n_params(const struct llama_model * model);
     Row("llama_model_n_params", c_uint64, (ModelPointer,)),
-    # bool llama_model_has_encoder(const struct llama_model * model);
-    Row("llama_model_has_encoder", c_bool, (ModelPointer,)),
     # bool llama_model_has_decoder(const struct llama_model * model);
     Row("llama_model_has_decoder", c_bool, (ModelPointer,)),
     # int32_t llama_model_n_swa(const struct llama_model * model);
@@ -159,8 +155,6 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_vocab_get_add_eos", c_bool, (VocabPointer,)),
     # bool llama_vocab_is_eog(const struct llama_vocab * vocab, llama_token token);
     Row("llama_vocab_is_eog", c_bool, (VocabPointer, c_int32)),
-    # bool llama_vocab_is_control(const struct llama_vocab * vocab, llama_token token);
-    Row("llama_vocab_is_control", c_bool, (VocabPointer, c_int32)),
     # --- context
     # struct llama_context * llama_init_from_model(struct llama_model * model,
     #     struct llama_context_params params);
@@ -171,20 +165,12 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_n_ctx", c_uint32, (ContextPointer,)),
     # uint32_t llama_n_batch(const struct llama_context * ctx);
     Row("llama_n_batch", c_uint32, (ContextPointer,)),
-    # uint32_t llama_n_ubatch(const struct llama_context * ctx);
-    Row("llama_n_ubatch", c_uint32, (ContextPointer,)),
     # uint32_t llama_n_seq_max(const struct llama_context * ctx);
     Row("llama_n_seq_max", c_uint32, (ContextPointer,)),
-    # int32_t llama_decode(struct llama_context * ctx, struct llama_batch batch);
-    Row("llama_decode", c_int32, (ContextPointer, structs.llama_batch)),
-    # void llama_synchronize(struct llama_context * ctx);
-    Row("llama_synchronize", None, (ContextPointer,)),
     # float * llama_get_logits(struct llama_context * ctx);
     Row("llama_get_logits", POINTER(c_float), (ContextPointer,), is_null),
     # float * llama_get_logits_ith(struct llama_context * ctx, int32_t i);
     Row("llama_get_logits_ith", POINTER(c_float), (ContextPointer, c_int32), is_null),
-    # struct llama_perf_context_data llama_perf_context(const struct llama_context * ctx);
-    Row("llama_perf_context", structs.llama_perf_context_data, (ContextPointer,)),
     # llama_memory_t llama_get_memory(const struct llama_context * ctx);
     Row("llama_get_memory", MemoryPointer, (ContextPointer,)),
     # void llama_memory_clear(llama_memory_t mem, bool data);
@@ -207,8 +193,6 @@ LLAMA: tuple[Row, ...] = (
     ),
     # void llama_sampler_chain_add(struct llama_sampler * chain, struct llama_sampler * smpl);
     Row("llama_sampler_chain_add", None, (SamplerPointer, SamplerPointer)),
-    # int llama_sampler_chain_n(const struct llama_sampler * chain);
-    Row("llama_sampler_chain_n", c_int, (SamplerPointer,)),
     # void llama_sampler_accept(struct llama_sampler * smpl, llama_token token);
     Row("llama_sampler_accept", None, (SamplerPointer, c_int32)),
     # void llama_sampler_apply(struct llama_sampler * smpl, llama_token_data_array * cur_p);

@@ -50,13 +50,6 @@ class Vocab:
         is_eog = self.library.llama_vocab_is_eog
         return tuple(t for t in range(self.num_tokens) if is_eog(self.pointer, t))
 
-    def is_end_of_generation(self, token_id: int) -> bool:
-        return token_id in self._end_of_generation_set
-
-    @cached_property
-    def _end_of_generation_set(self) -> frozenset[int]:
-        return frozenset(self.end_of_generation_ids)
-
     @cached_property
     def pieces(self) -> list[bytes]:
         """The bytes of each token as they appear in text: none for control tokens."""

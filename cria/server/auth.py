@@ -53,8 +53,16 @@ def is_known_key(given: str, keys: Sequence[str]) -> bool:
 def check_origin(headers: Headers) -> None:
     """Refuse a browser page of another site: it would use this server in its visitor's name."""
     origin = headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("Host", ""):
+    if origin is not None and host_of(origin) != headers.get("Host", ""):
         raise Forbidden("Requests from web pages of another origin are not allowed.")
+
+
+def host_of(origin: str) -> str | None:
+    """Host and port; None for what is no URL."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def is_open(path: str) -> bool:

@@ -21,6 +21,7 @@ from cria.errors import (
     EngineUnavailable,
     ModelNotFound,
     RequestError,
+    ServerStopping,
 )
 
 INVALID_REQUEST = "invalid_request_error"
@@ -47,6 +48,7 @@ FAILURES: dict[type[Exception], Failure] = {
     EngineDied: Failure(
         503, "server_error", "engine_crashed", {"Retry-After": "1", "x-should-retry": "false"}
     ),
+    ServerStopping: Failure(503, "unavailable_error", "server_shutting_down", {"Retry-After": "1"}),
     EngineError: Failure(500, "server_error", "server_error"),
     # nginx's status for "the client hung up"; nobody reads it but the access log.
     ClientGone: Failure(CLIENT_CLOSED_REQUEST, INVALID_REQUEST),

@@ -27,6 +27,8 @@ from cria.server.errors import CLIENT_CLOSED_REQUEST, INVALID_REQUEST, UNEXPECTE
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("cria.access")
 
+POLL_SECONDS = 0.5
+TCP_ESTABLISHED = 1  # of linux/tcp_states.h; struct tcp_info begins with the state
 IO_TIMEOUT_SECONDS = 75
 """For one read or write, so also for an idle connection; nginx's keepalive_timeout."""
 MAX_SKIPPED_BYTES = 64 * 1024 * 1024
@@ -137,9 +139,12 @@ class Handler(pywsgi.WSGIHandler):
 
     def _watch(self, sock: Any, callback: Callable[[], None]) -> None:
         wait_read(sock.fileno())
-        if is_closed_by_peer(sock):
-            self.client_gone = True
-            callback()
+        while not is_closed_by_peer(sock):
+            # A client that has sent more stays readable, so that only asking again tells.
+            gevent.sleep(POLL_SECONDS)
+        self.client_gone = True
+        # On its own: this greenlet may be killed at any moment, a cancel must be sent whole.
+        gevent.spawn(callback)
 
     def log_request(self) -> None:
         access_logger.info(
@@ -201,11 +206,22 @@ def connection_tokens(headers: Any) -> set[str]:
 
 
 def is_closed_by_peer(sock: Any) -> bool:
-    """Whether a readable socket is readable because it ended; pipelined bytes are no end."""
+    """Whether the other side has ended its stream; bytes that it sent before are no end.
+
+    A client that ends only its own half counts as gone too: the two cannot be told apart.
+    """
     try:
-        return not sock.recv(1, socket.MSG_PEEK)
+        return not sock.recv(1, socket.MSG_PEEK) or not is_established(sock)
     except OSError:
         return True
+
+
+def is_established(sock: Any) -> bool:
+    """Whether TCP has heard no end from the other side, whatever is still to be read."""
+    if not hasattr(socket, "TCP_INFO") or sock.family == socket.AF_UNIX:
+        return True
+    state: int = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    return state == TCP_ESTABLISHED
 
 
 def raw_error(status: int, reason: str, message: str) -> bytes:

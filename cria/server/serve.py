@@ -18,7 +18,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import gevent
 from gevent.event import Event
@@ -53,6 +53,11 @@ def prepare(log_level: str) -> None:
     main = gevent.getcurrent()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, gevent.kill, main, SystemExit(0))
+
+
+def check_setup() -> None:
+    """SetupError if the native libraries are missing: better said before a model is fetched."""
+    Generation.check_setup()
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -109,8 +114,23 @@ def make_server(
 
 def offload(function: Callable[..., Result], *args: Any) -> Result:
     """Run a call that does not yield, such as tokenising, in a native thread."""
-    result: Result = gevent.get_hub().threadpool.apply(function, args)
+    outcome = gevent.get_hub().threadpool.apply(_outcome, (function, args))
+    if isinstance(outcome, _Failed):
+        raise outcome.error
+    result: Result = outcome
     return result
+
+
+class _Failed(NamedTuple):
+    error: Exception
+
+
+def _outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """gevent prints what is raised in its pool, also a client's mistakes."""
+    try:
+        return function(*args)
+    except Exception as error:
+        return _Failed(error)
 
 
 def _start(server: WSGIServer, config: ServerConfig) -> None:

@@ -50,8 +50,9 @@ class Builder:
         return run_check(self.staging, folder, self.console.log)
 
     def prepare_folder(self, toolchain: Toolchain) -> Path:
-        """One per compiler and set of options; the rungs of a ladder share it."""
-        name = hashlib.sha256(repr((sorted(self.plan.flags), toolchain)).encode()).hexdigest()[:12]
+        """One per checkout, compiler and set of options; the rungs of a ladder share it."""
+        identity = (str(paths.NATIVE), sorted(self.plan.flags), toolchain)
+        name = hashlib.sha256(repr(identity).encode()).hexdigest()[:12]
         folder = cache_dir() / "build" / name
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)

@@ -33,6 +33,9 @@ class RecordingServer:
         self.calls.append(f"bind {host} {port}")
         return "listener"
 
+    def check_setup(self) -> None:
+        self.calls.append("check_setup")
+
     def serve(
         self,
         listener: str,

@@ -149,7 +149,7 @@ def test_the_address_is_taken_before_the_model_is_looked_at(
 ) -> None:
     result = run("serve", "/no/such/model.gguf", "--port", "5")
     assert isinstance(result.exception, ModelFileError)
-    assert server.calls == ["prepare", "bind 127.0.0.1 5"]
+    assert server.calls == ["prepare", "bind 127.0.0.1 5", "check_setup"]
 
 
 @pytest.mark.parametrize("variable", ["CRIA_MODEL", "CRIA_MODEL_PATH"])

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from cria.config import EngineConfig
-from cria.errors import EngineDied, EngineUnavailable
+from cria.errors import EngineError, EngineUnavailable, ServerStopping
 from cria.generation import engine_client
 from cria.generation.engine_client import EngineClient, engine_environment
 from cria.ipc.messages import FinishReason, SequenceOutput
 from cria.sampling_params import SamplingParams
 from tests.real_server import wait_for
 
-Outputs = queue.Queue[SequenceOutput | EngineDied]
+Outputs = queue.Queue[SequenceOutput | EngineError]
 FOREVER = SamplingParams(max_tokens=10**6, ignore_eos=True, temperature=0)
 
 
@@ -113,6 +113,35 @@ def test_an_engine_that_dies_while_it_loads_is_given_up_with_a_reason(
     assert client.wait_settled(60)
     assert "ended with code 1 while it loaded the model" in (client.status.reason or "")
     client.close()
+
+
+def test_a_process_that_cannot_be_started_is_a_reason_and_not_a_hang(
+    tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_client.sys, "executable", "/no/such/program")
+    client = EngineClient(EngineConfig(str(tiny_gguf)), engine_environment())
+    client.start()
+    assert client.wait_settled(60)
+    assert "cannot be started" in (client.status.reason or "")
+    client.close()
+
+
+def test_a_path_that_no_message_can_carry_is_a_reason_and_not_a_hang() -> None:
+    client = EngineClient(EngineConfig("/tmp/\udcff.gguf"), engine_environment())
+    client.start()
+    assert client.wait_settled(60)
+    assert "cannot be started" in (client.status.reason or "")
+    client.close()
+
+
+def test_stopping_is_no_crash(client: EngineClient) -> None:
+    outputs: Outputs = queue.Queue()
+    client.submit([1], FOREVER, outputs.put)
+    outputs.get(timeout=30)
+    client.close()
+    while isinstance(last := outputs.get(timeout=30), SequenceOutput):
+        pass
+    assert isinstance(last, ServerStopping)
 
 
 def test_the_engine_hears_of_the_gpus_and_spins_little(monkeypatch: pytest.MonkeyPatch) -> None:

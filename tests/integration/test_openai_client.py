@@ -95,7 +95,7 @@ def test_many_prompts_and_choices(client: openai.OpenAI) -> None:
 def test_token_ids_as_prompt(client: openai.OpenAI) -> None:
     text = client.completions.create(model="smollm2", prompt=STORY, max_tokens=8, temperature=0)
     ids = client.completions.create(
-        model="smollm2", prompt=[6403, 2746, 253, 655], max_tokens=8, temperature=0
+        model="smollm2", prompt=[6403, 1980, 253, 655], max_tokens=8, temperature=0
     )
     assert ids.usage is not None and text.usage is not None
     assert ids.usage.prompt_tokens == text.usage.prompt_tokens == 4

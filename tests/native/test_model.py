@@ -46,6 +46,14 @@ def test_progress_ends_at_one(native: Library, tiny_gguf: Path) -> None:
     assert seen == sorted(seen) and seen[-1] == 1.0
 
 
+def test_an_error_of_the_progress_callback_ends_the_load(native: Library, tiny_gguf: Path) -> None:
+    def fail(_fraction: float) -> None:
+        raise ValueError("nobody listens")
+
+    with pytest.raises(ValueError, match="nobody listens"):
+        Model(native, str(tiny_gguf), on_progress=fail)
+
+
 @pytest.mark.parametrize("use_mmap", [True, False])
 def test_both_ways_of_reading_the_weights(native: Library, tiny_gguf: Path, use_mmap: bool) -> None:
     Model(native, str(tiny_gguf), ModelOptions(use_mmap=use_mmap)).close()

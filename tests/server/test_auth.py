@@ -62,7 +62,10 @@ def test_own_pages_and_programs_may_ask(origin: str | None) -> None:
     auth.check_origin(headers)
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:3001", ""])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "http://localhost:3001", "", "http://[", "http://a]b"],
+)
 def test_foreign_pages_may_not(origin: str) -> None:
     with pytest.raises(Forbidden):
         auth.check_origin(Headers({"Host": "localhost:3000", "Origin": origin}))

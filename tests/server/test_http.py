@@ -63,6 +63,14 @@ def test_a_client_that_leaves_is_noticed_in_silence(server: FakeServer, stream: 
     wait_for(lambda: server.running() == 0)
 
 
+def test_a_client_that_says_more_and_leaves_is_noticed(server: FakeServer) -> None:
+    with server.connect() as sock:
+        sock.sendall(post("silent"))
+        wait_for(lambda: server.running() == 1)
+        sock.sendall(b"\r\n")
+    wait_for(lambda: server.running() == 0)
+
+
 def test_a_client_that_resets_is_noticed_in_silence(server: FakeServer) -> None:
     with server.connect() as sock:
         sock.sendall(post("silent"))
