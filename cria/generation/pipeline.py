@@ -26,6 +26,7 @@ from cria.errors import (
     SetupError,
 )
 from cria.generation.engine_client import EngineClient, EngineStatus, engine_environment
+from cria.generation.heartbeats import Heartbeats
 from cria.generation.run import Run, RunHead
 from cria.output.processor import OutputProcessor
 from cria.prompt.loading import TextSide, check_native, load_text_side
@@ -49,6 +50,7 @@ class Generation:
         self._tokenizer, self._template, self._pieces = text
         self._config = config
         self._offload = offload
+        self._heartbeats = Heartbeats(config.heartbeat_seconds)
         self.created = int(time.time())
         self.model_ids = config.aliases
 
@@ -86,6 +88,7 @@ class Generation:
     def close(self) -> None:
         """End the engine."""
         self._client.close()
+        self._heartbeats.close()
 
     def model_card(self) -> ModelCard:
         """What `/v1/models` says."""
@@ -142,7 +145,8 @@ class Generation:
     ) -> Run:
         for token_ids in prompts:
             self._check_length(token_ids, param)
-        run = Run(head, self._client, self._config.heartbeat_seconds)
+        run = Run(head, self._client)
+        self._heartbeats.add(run)
         run.warnings = self._clamped(request, max(map(len, prompts)))
         params = request.sampling_params()
         try:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from cria.api.usage import Usage
-from cria.errors import ClientGone, EngineError
+from cria.errors import ClientGone, CriaError, EngineError
 from cria.generation.engine_client import EngineClient
 from cria.ipc.messages import FinishReason, SequenceOutput
 from cria.output.processor import OutputProcessor
@@ -72,13 +72,13 @@ class _Choice:
 class Run:
     """Read `events()` once, to its end or not; `cancel()` from anywhere ends it early."""
 
-    def __init__(self, head: RunHead, client: EngineClient, heartbeat_seconds: float) -> None:
+    def __init__(self, head: RunHead, client: EngineClient) -> None:
         self.id, self.created, self.model = head
         self._client = client
-        self._heartbeat_seconds = heartbeat_seconds
-        self._queue: queue.SimpleQueue[tuple[int, SequenceOutput | EngineError | None]] = (
+        self._queue: queue.SimpleQueue[tuple[int, SequenceOutput | CriaError | Heartbeat]] = (
             queue.SimpleQueue()
         )
+        self._is_quiet = False
         self._choices: list[_Choice] = []
         self._num_prompt_tokens = self._num_cached_tokens = 0
         self._cancelled = False
@@ -128,24 +128,26 @@ class Run:
         if not self._cancelled:
             self._cancelled = True
             self._cancel_open_choices()
-            self._queue.put((-1, None))
+            self._put(-1, ClientGone("The client closed the connection."))
 
-    def _put(self, index: int, output: SequenceOutput | EngineError) -> None:
+    def pulse(self) -> None:
+        """Half of the longest silence has passed; the second one in silence is a heartbeat."""
+        if self._is_quiet:
+            self._put(-1, Heartbeat())
+        self._is_quiet = True
+
+    def _put(self, index: int, output: SequenceOutput | CriaError | Heartbeat) -> None:
         self._queue.put((index, output))
 
     def _next_events(self) -> Iterator[Event]:
-        try:
-            index, output = self._queue.get(timeout=self._heartbeat_seconds)
-        except queue.Empty:
-            yield Heartbeat()
-            return
-        if self._cancelled or output is None:
-            raise ClientGone("The client closed the connection.")
-        if isinstance(output, EngineError):
+        index, output = self._queue.get()
+        self._is_quiet = False
+        if isinstance(output, CriaError):
             raise output
-        choice = self._choices[index]
-        if not choice.done:
-            yield from self._advance(index, choice, output)
+        if isinstance(output, Heartbeat):
+            yield output
+        elif not self._choices[index].done:
+            yield from self._advance(index, self._choices[index], output)
 
     def _advance(self, index: int, choice: _Choice, output: SequenceOutput) -> Iterator[Event]:
         if output.finish_reason is FinishReason.ERROR:

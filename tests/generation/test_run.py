@@ -16,11 +16,9 @@ BYTES = [bytes([value]) for value in range(256)]
 """A vocabulary in which every token is a byte."""
 
 
-def make_run(
-    num_choices: int = 1, stops: tuple[str, ...] = (), heartbeat: float = 60.0
-) -> tuple[Run, FakeEngineClient]:
+def make_run(num_choices: int = 1, stops: tuple[str, ...] = ()) -> tuple[Run, FakeEngineClient]:
     client = FakeEngineClient()
-    run = Run(RunHead.new("cmpl", "m"), client, heartbeat)  # type: ignore[arg-type]  # the fake
+    run = Run(RunHead.new("cmpl", "m"), client)  # type: ignore[arg-type]  # the fake
     params = [SamplingParams()] * num_choices
     run.add_prompt([1, 2, 3], params, lambda: OutputProcessor(BYTES, stops))
     return run, client
@@ -104,11 +102,18 @@ def test_cached_tokens_are_those_of_the_first_choice_of_each_prompt() -> None:
     assert (run.usage.prompt_tokens, run.usage.cached_tokens) == (5, 2)
 
 
-def test_silence_is_a_heartbeat() -> None:
-    run, _ = make_run(heartbeat=0.01)
+def test_two_pulses_in_silence_are_a_heartbeat() -> None:
+    run, client = make_run()
     events = run.events()
+    run.pulse()
+    run.pulse()
     assert next(events) == Heartbeat()
-    assert next(events) == Heartbeat()
+    run.pulse()
+    client.tell(0, "a")
+    assert next(events) == ChoiceDelta(0, "a")
+    run.pulse()
+    client.tell(0, "b")
+    assert next(events) == ChoiceDelta(0, "b"), "one pulse since the last token is no silence"
 
 
 def test_leaving_early_cancels_what_is_open() -> None:
