@@ -1,7 +1,8 @@
 """A model's own chat template: messages in, prompt text out.
 
 1. Templates differ in what they take. What this one takes is tried once, when it is loaded, and
-   messages are brought into that form (`message_form`).
+   messages are brought into that form (`message_form`). `template_trial` goes before that: a
+   template may do harm to whoever as much as compiles it.
 2. What a template does with a conversation is the client's business: a refusal or a failure is a
    `RequestError`, and so is every use of a model without a template that compiles.
 3. Text that a user wrote never becomes a control token (`control_text`).
@@ -51,6 +52,13 @@ class ChatTemplate:
         self._control_text = ControlText(control_texts)
         self._template, self.problem = _compile(source)
         self.form = probe(self._try_render) if self._template else MessageForm()
+
+    @classmethod
+    def unusable(cls, problem: str) -> ChatTemplate:
+        """Stands in for a template that must not even be compiled; every use says why."""
+        template = cls(None, "", "")
+        template.problem = problem
+        return template
 
     def render(
         self,

@@ -5,13 +5,17 @@ This is what the server process needs of a GGUF file. The GPUs stay with the eng
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 from cria.native import library, log
 from cria.native.model import Model, ModelOptions
 from cria.native.vocab import Vocab
 from cria.prompt.chat_template import ChatTemplate
+from cria.prompt.template_trial import problem_of
 from cria.prompt.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
 
 
 class TextSide(NamedTuple):
@@ -23,6 +27,11 @@ class TextSide(NamedTuple):
     """The bytes of each token as they appear in text."""
 
 
+def check_native() -> None:
+    """SetupError if the native libraries are not built."""
+    library.check_installed()
+
+
 def load_text_side(path: str) -> TextSide:
     """SetupError if the libraries are missing or the file is no model."""
     library.hide_gpus()
@@ -31,13 +40,21 @@ def load_text_side(path: str) -> TextSide:
     model = Model(native, path, ModelOptions(vocab_only=True))
     vocab = model.vocab
     tokenizer = Tokenizer(vocab)
-    template = ChatTemplate(
-        model.chat_template(),
-        _text_of(vocab, vocab.bos_id),
-        _text_of(vocab, vocab.eos_id),
-        tokenizer.control_texts,
-    )
+    template = _load_template(model.chat_template(), vocab, tokenizer)
     return TextSide(tokenizer, template, vocab.pieces)
+
+
+def _load_template(source: str | None, vocab: Vocab, tokenizer: Tokenizer) -> ChatTemplate:
+    """A template that fails its trial costs the model its chat, and nothing else."""
+    bos_token, eos_token = _text_of(vocab, vocab.bos_id), _text_of(vocab, vocab.eos_id)
+    problem = problem_of(source, bos_token, eos_token) if source else None
+    if problem:
+        template = ChatTemplate.unusable(problem)
+    else:
+        template = ChatTemplate(source, bos_token, eos_token, tokenizer.control_texts)
+    if template.problem:
+        logger.warning("%s Only /v1/completions will work.", template.problem)
+    return template
 
 
 def _text_of(vocab: Vocab, token_id: int | None) -> str:

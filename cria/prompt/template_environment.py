@@ -2,7 +2,7 @@
 
 Models bring their templates, written for the environment of the `transformers` library: what
 differs from plain Jinja is here. A template cannot reach Python's attributes, change what it is
-given or read a file; its running time is not bounded.
+given or read a file. Its time and memory are not bounded here: see `template_trial`.
 """
 
 from __future__ import annotations
