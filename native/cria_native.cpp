@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <condition_variable>
 #include <cstdint>
 #include <cstring>
@@ -25,6 +26,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #define CRIA_API extern "C" __attribute__((visibility("default")))
@@ -182,9 +184,9 @@ Pool & sampling_pool() {
 #endif
 
 // e^x for x <= 0 within 2 units in the last place, in a form that compilers vectorise: 2^n * e^r with
-// |r| <= ln(2), e^r by its series (Cody and Waite's splitting of ln 2 keeps r exact).
-inline float exp_negative(float x) {
-    x = x > -87.0f ? x : -87.0f;
+// |r| <= ln(2), e^r by its series (Cody and Waite's splitting of ln 2 keeps r exact). 0 below e^-87.
+inline float exp_negative(float exponent) {
+    const float x = exponent > -87.0f ? exponent : -87.0f;
     const int32_t n = static_cast<int32_t>(x * 1.44269504f - 0.5f);
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     float series = 1.0f / 5040;
@@ -198,7 +200,7 @@ inline float exp_negative(float x) {
     const int32_t bits = (n + 127) << 23;
     float power;
     std::memcpy(&power, &bits, sizeof(power));
-    return series * power;
+    return exponent > -87.0f ? series * power : 0.0f;
 }
 
 constexpr int LANES = 32;  // independent partial results: what lets a compiler vectorise a reduction
@@ -241,18 +243,29 @@ CRIA_SIMD float maximum_of(const float * row, int n) {
     return *std::max_element(maxima, maxima + LANES);
 }
 
-// Temperature, top-p and min-p without top-k, which is what OpenAI's parameters amount to. The same
-// random numbers and the same distribution as llama.cpp's chain of `top_p`, `min_p`, `temp` and `dist`,
-// but without a list of all candidates and without sorting it.
+// Biases, temperature, top-p and min-p without top-k and penalties, which is what OpenAI's parameters
+// mostly amount to. The same random numbers and the same distribution as llama.cpp's chain of
+// `logit_bias`, `top_p`, `min_p`, `temp` and `dist` (or `greedy` at temperature 0), but without a list
+// of all candidates and without sorting it.
 class DirectSampler {
 public:
-    DirectSampler(float temperature, float top_p, float min_p, uint32_t seed) :
-        temperature(temperature), top_p(top_p), min_p(min_p), rng(seed) {}
+    DirectSampler(float temperature, float top_p, float min_p, uint32_t seed,
+                  std::vector<llama_logit_bias> biases) :
+        temperature(temperature), top_p(top_p), min_p(min_p), rng(seed), biases(std::move(biases)) {}
 
-    llama_token draw(const float * row, int32_t n_vocab) {
+    // Adds the biases to the row, which nobody reads after this.
+    llama_token draw(float * row, int32_t n_vocab) {
+        for (const llama_logit_bias & entry : biases) {
+            if (entry.token < n_vocab) {
+                row[entry.token] += entry.bias;
+            }
+        }
         const float maximum = maximum_of(row, n_vocab);
-        if (maximum != maximum || n_vocab == 0) {
-            return LLAMA_TOKEN_NULL;  // not a number
+        if (!(maximum > -INFINITY)) {
+            return LLAMA_TOKEN_NULL;  // every token is banned, or a logit is not a number
+        }
+        if (temperature <= 0.0f) {
+            return static_cast<llama_token>(std::find(row, row + n_vocab, maximum) - row);
         }
         if (top_p >= 1.0f && min_p <= 0.0f) {
             return draw_from_all(row, n_vocab, maximum);
@@ -297,15 +310,17 @@ private:
         const Scratch & s = scratch();
         const auto block = std::lower_bound(s.ends.begin(), s.ends.end(), target) - s.ends.begin();
         double running = block == 0 ? 0.0 : s.ends[block - 1];
-        const int32_t first = static_cast<int32_t>(block) * BLOCK;
-        const int32_t last = std::min(first + BLOCK, n_vocab) - 1;
-        for (int32_t token = first; token < last; token++) {
-            running += s.weights[token];
-            if (running >= target) {
-                return token;
+        llama_token chosen = LLAMA_TOKEN_NULL;  // rounding may leave the sum short of the target
+        for (int32_t token = static_cast<int32_t>(block) * BLOCK; token < n_vocab; token++) {
+            if (s.weights[token] > 0.0f) {
+                chosen = token;
+                running += s.weights[token];
+                if (running >= target) {
+                    break;
+                }
             }
         }
-        return last;
+        return chosen;
     }
 
     // The tokens that top-p and min-p leave: by falling probability, or by id if only min-p cuts.
@@ -367,6 +382,7 @@ private:
 
     float temperature, top_p, min_p;
     std::mt19937 rng;
+    std::vector<llama_logit_bias> biases;
 };
 
 llama_token most_likely(const float * row, int32_t n_vocab) {
@@ -467,9 +483,15 @@ CRIA_API int32_t cria_sampling_threads(int32_t size) {
     });
 }
 
-// A DirectSampler; top_p of 1 and min_p of 0 cut nothing. Never NULL.
-CRIA_API void * cria_direct_init(float temperature, float top_p, float min_p, uint32_t seed) {
-    return new DirectSampler(temperature, top_p, min_p, seed);
+// A DirectSampler; top_p of 1 and min_p of 0 cut nothing. NULL if there is no memory.
+CRIA_API void * cria_direct_init(float temperature, float top_p, float min_p, uint32_t seed,
+                                 const llama_logit_bias * biases, int32_t n_biases) {
+    void * sampler = nullptr;
+    guarded([&] {
+        sampler = new DirectSampler(temperature, top_p, min_p, seed, {biases, biases + n_biases});
+        return 0;
+    });
+    return sampler;
 }
 
 CRIA_API void cria_direct_free(void * sampler) {
@@ -478,14 +500,14 @@ CRIA_API void cria_direct_free(void * sampler) {
 
 // Chooses one token per row of `logits` [n_rows][n_vocab]: with the row's chain, which remembers the
 // choice; or with its DirectSampler; or, where both are NULL, the most likely one.
-// LLAMA_TOKEN_NULL where nothing can be chosen.
-CRIA_API int32_t cria_sample_rows(const float * logits, int32_t n_rows, int32_t n_vocab,
+// LLAMA_TOKEN_NULL where nothing can be chosen. The logits may be changed.
+CRIA_API int32_t cria_sample_rows(float * logits, int32_t n_rows, int32_t n_vocab,
                                   llama_sampler * const * chains, void * const * direct,
                                   llama_token * tokens) {
     return guarded([&] {
         std::atomic<bool> failed{false};
         sampling_pool().run(n_rows, [&](int i) {
-            const float * row = logits + static_cast<size_t>(i) * n_vocab;
+            float * row = logits + static_cast<size_t>(i) * n_vocab;
             try {
                 if (chains[i]) {
                     tokens[i] = draw(chains[i], row, n_vocab);

@@ -1,11 +1,12 @@
 """The sampler of one sequence, put together from `SamplingParams`.
 
-None for the most likely token, a `DirectSampler` for temperature, top-p and min-p, and for anything
-else a `SamplerChain` of llama.cpp's.
+None for the most likely token, a `DirectSampler` for biases, temperature, top-p and min-p, and for
+anything else a `SamplerChain` of llama.cpp's.
 """
 
 from __future__ import annotations
 
+import ctypes
 import math
 import random
 from collections.abc import Sequence
@@ -22,22 +23,23 @@ BANNED = -100.0
 
 def is_plain_greedy(params: SamplingParams) -> bool:
     """The most likely token is the answer, and no chain is needed to find it."""
-    return params.temperature == 0 and not _changes_logits(params)
+    return params.temperature == 0 and not (_has_biases(params) or _has_penalties(params))
 
 
 def needs_no_chain(params: SamplingParams) -> bool:
-    """Temperature, top-p and min-p at most: `cria_native` does these faster, and exactly alike."""
-    return params.temperature > 0 and params.top_k <= 0 and not _changes_logits(params)
+    """No top-k and no penalties: `cria_native` does the rest faster, and exactly alike."""
+    return (params.temperature == 0 or params.top_k <= 0) and not _has_penalties(params)
 
 
 class DirectSampler(NativeHandle):
     """Draws from a row without a list of candidates (`class DirectSampler` of cria_native)."""
 
-    def __init__(self, library: Library, params: SamplingParams) -> None:
-        pointer = library.cria_direct_init(
-            params.temperature, params.top_p, params.min_p, _seed(params)
+    def __init__(self, vocab: Vocab, params: SamplingParams) -> None:
+        biases = _biases(vocab, params)
+        pointer = vocab.library.cria_direct_init(
+            params.temperature, params.top_p, params.min_p, _seed(params), biases, len(biases)
         )
-        super().__init__(pointer, library.cria_direct_free)
+        super().__init__(pointer, vocab.library.cria_direct_free)
 
 
 def make_sampler(
@@ -47,7 +49,7 @@ def make_sampler(
     if is_plain_greedy(params):
         return None
     if needs_no_chain(params):
-        return DirectSampler(vocab.library, params)
+        return DirectSampler(vocab, params)
     return SamplerChain(vocab, params, prompt, context_size)
 
 
@@ -74,14 +76,12 @@ def _seed(params: SamplingParams) -> int:
     return random.getrandbits(31) if params.seed is None else params.seed
 
 
-def _changes_logits(params: SamplingParams) -> bool:
-    return bool(
-        params.logit_bias
-        or params.ignore_eos
-        or params.repeat_penalty != 1
-        or params.presence_penalty
-        or params.frequency_penalty
-    )
+def _has_biases(params: SamplingParams) -> bool:
+    return bool(params.logit_bias or params.ignore_eos)
+
+
+def _has_penalties(params: SamplingParams) -> bool:
+    return bool(params.repeat_penalty != 1 or params.presence_penalty or params.frequency_penalty)
 
 
 def _samplers(
@@ -106,15 +106,20 @@ def _samplers(
 
 
 def _logit_bias(library: Library, vocab: Vocab, params: SamplingParams) -> object | None:
+    biases = _biases(vocab, params)
+    if not len(biases):
+        return None
+    sampler: object = library.llama_sampler_init_logit_bias(vocab.num_tokens, len(biases), biases)
+    return sampler
+
+
+def _biases(vocab: Vocab, params: SamplingParams) -> ctypes.Array[structs.llama_logit_bias]:
+    """What is added to which logits."""
     biases = {token: _minus_infinity_if_banned(bias) for token, bias in params.logit_bias}
     if params.ignore_eos:
         biases.update(dict.fromkeys(vocab.end_of_generation_ids, -math.inf))
-    if not biases:
-        return None
     entries = [structs.llama_logit_bias(token, bias) for token, bias in biases.items()]
-    array = (structs.llama_logit_bias * len(entries))(*entries)
-    sampler: object = library.llama_sampler_init_logit_bias(vocab.num_tokens, len(biases), array)
-    return sampler
+    return (structs.llama_logit_bias * len(entries))(*entries)
 
 
 def _minus_infinity_if_banned(bias: float) -> float:

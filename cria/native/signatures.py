@@ -263,11 +263,17 @@ CRIA: tuple[Row, ...] = (
     ),
     # int32_t cria_sampling_threads(int32_t size);
     Row("cria_sampling_threads", c_int32, (c_int32,), is_exception),
-    # void * cria_direct_init(float temperature, float top_p, float min_p, uint32_t seed);
-    Row("cria_direct_init", DirectPointer, (c_float, c_float, c_float, c_uint32), is_null),
+    # void * cria_direct_init(float temperature, float top_p, float min_p, uint32_t seed,
+    #     const llama_logit_bias * biases, int32_t n_biases);
+    Row(
+        "cria_direct_init",
+        DirectPointer,
+        (c_float, c_float, c_float, c_uint32, POINTER(structs.llama_logit_bias), c_int32),
+        is_null,
+    ),
     # void cria_direct_free(void * sampler);
     Row("cria_direct_free", None, (DirectPointer,)),
-    # int32_t cria_sample_rows(const float * logits, int32_t n_rows, int32_t n_vocab,
+    # int32_t cria_sample_rows(float * logits, int32_t n_rows, int32_t n_vocab,
     #     llama_sampler * const * chains, void * const * direct, llama_token * tokens);
     Row(
         "cria_sample_rows",

@@ -77,7 +77,7 @@ def test_direct_sampling_chooses_as_the_chain_of_llama_cpp(
         SamplingParams(temperature=temperature, top_p=top_p, min_p=min_p, seed=seed)
         for seed in range(4)
     ]
-    direct = [DirectSampler(native, p) for p in params]
+    direct = [DirectSampler(tiny_model.vocab, p) for p in params]
     chains = [SamplerChain(tiny_model.vocab, p, [], 64) for p in params]
     differences = 0
     for _ in range(5):
@@ -89,7 +89,7 @@ def test_direct_sampling_chooses_as_the_chain_of_llama_cpp(
     assert differences <= (5 if vocab_size > 10_000 and top_p < 1 else 0)
 
 
-def test_a_wide_nucleus_is_the_one_of_double_precision(native: Library) -> None:
+def test_a_wide_nucleus_is_the_one_of_double_precision(native: Library, tiny_model: Model) -> None:
     logits = np.random.default_rng(7).normal(0, 1, (1, 50_001)).astype(np.float32)
     weights = np.exp(logits[0].astype(np.float64))
     order = np.argsort(-weights)
@@ -97,7 +97,7 @@ def test_a_wide_nucleus_is_the_one_of_double_precision(native: Library) -> None:
     nucleus = set(order[:size].tolist())
     assert 5000 < size < 50_000
     params = SamplingParams(seed=1, temperature=2.0, top_p=0.9)
-    sampler, direct = RowSampler(native, 1, 1), [DirectSampler(native, params)]
+    sampler, direct = RowSampler(native, 1, 1), [DirectSampler(tiny_model.vocab, params)]
     assert {sampler.sample(logits, direct)[0] for _ in range(3000)} <= nucleus
 
 
@@ -106,28 +106,28 @@ def test_a_wide_nucleus_is_the_one_of_double_precision(native: Library) -> None:
     [({"top_p": 0.8}, {5, 1500}), ({"top_p": 0.5}, {5}), ({"min_p": 0.4}, {5, 1500})],
 )
 def test_direct_sampling_keeps_what_top_p_and_min_p_keep(
-    native: Library, params: dict[str, float], kept: set[int]
+    native: Library, tiny_model: Model, params: dict[str, float], kept: set[int]
 ) -> None:
     logits = np.full((1, 3000), -60.0, np.float32)
     logits[0, [5, 1500, 2999]] = np.log([0.6, 0.3, 0.1])
-    direct = [DirectSampler(native, SamplingParams(seed=1, temperature=2.0, **params))]
+    direct = [DirectSampler(tiny_model.vocab, SamplingParams(seed=1, temperature=2.0, **params))]
     sampler = RowSampler(native, 1, 1)
     assert {sampler.sample(logits, direct)[0] for _ in range(400)} == kept
 
 
-def test_temperature_alone_follows_the_distribution(native: Library) -> None:
+def test_temperature_alone_follows_the_distribution(native: Library, tiny_model: Model) -> None:
     logits = np.full((1, 3000), -60.0, np.float32)
     logits[0, [5, 1500, 2999]] = np.log([0.6, 0.3, 0.1])
-    fast = [DirectSampler(native, SamplingParams(seed=3))]
+    fast = [DirectSampler(tiny_model.vocab, SamplingParams(seed=3))]
     draws = Counter(RowSampler(native, 1, 1).sample(logits, fast)[0] for _ in range(4000))
     for token, share in ((5, 0.6), (1500, 0.3), (2999, 0.1)):
         assert draws[token] / 4000 == pytest.approx(share, abs=0.03)
 
 
-def test_logits_that_are_no_numbers_have_no_choice(native: Library) -> None:
+def test_logits_that_are_no_numbers_have_no_choice(native: Library, tiny_model: Model) -> None:
     logits = np.full((2, 2000), np.nan, np.float32)
     logits[1] = 0
-    fast = [DirectSampler(native, SamplingParams(seed=3)) for _ in range(2)]
+    fast = [DirectSampler(tiny_model.vocab, SamplingParams(seed=3)) for _ in range(2)]
     tokens = RowSampler(native, 2, 1).sample(logits, fast)
     assert tokens[0] == -1 and tokens[1] >= 0
 
@@ -148,15 +148,42 @@ def test_the_choices_follow_the_distribution(native: Library, tiny_model: Model)
         assert draws[token] / 4000 == pytest.approx(share, abs=0.03)
 
 
-def test_a_row_without_a_choice_spoils_no_other(native: Library, tiny_model: Model) -> None:
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+def test_biases_choose_as_the_chain_of_llama_cpp(
+    native: Library, tiny_model: Model, temperature: float
+) -> None:
+    rng = np.random.default_rng(3)
+    bias = tuple((token, float(token % 7) - 3) for token in range(0, 500, 3)) + ((7, -100.0),)
+    params = SamplingParams(temperature=temperature, seed=9, logit_bias=bias, ignore_eos=True)
+    sampler = RowSampler(native, 1, 1)
+    direct = [DirectSampler(tiny_model.vocab, params)]
+    chain = [SamplerChain(tiny_model.vocab, params, [], 64)]
+    for _ in range(50):
+        logits = rng.normal(0, 3, (1, tiny_model.vocab.num_tokens)).astype(np.float32)
+        assert sampler.sample(logits.copy(), chain) == sampler.sample(logits, direct)
+
+
+@pytest.mark.parametrize("params", [{}, {"temperature": 0.0}, {"top_p": 0.5}, {"min_p": 0.1}])
+def test_a_row_without_a_choice_spoils_no_other(
+    native: Library, tiny_model: Model, params: dict[str, float]
+) -> None:
     logits = np.random.default_rng(1).normal(size=(2, tiny_model.vocab.num_tokens))
     logits = logits.astype(np.float32)
+    expected = int(logits[1].argmax())
     ban_all = tuple((token, -100.0) for token in range(tiny_model.vocab.num_tokens))
-    banned = SamplerChain(
-        tiny_model.vocab, SamplingParams(temperature=0.5, seed=1, logit_bias=ban_all), [], 64
-    )
-    tokens = RowSampler(native, 2, 2).sample(logits, [banned, None])
-    assert tokens[1] == int(logits[1].argmax())
+    banned = DirectSampler(tiny_model.vocab, SamplingParams(seed=1, logit_bias=ban_all, **params))
+    assert RowSampler(native, 2, 2).sample(logits, [banned, None]) == [-1, expected]
+
+
+def test_banned_tokens_are_never_chosen(native: Library, tiny_model: Model) -> None:
+    allowed = {5, 300}
+    bans = tuple((t, -100.0) for t in range(tiny_model.vocab.num_tokens) if t not in allowed)
+    direct = [DirectSampler(tiny_model.vocab, SamplingParams(seed=2, logit_bias=bans))]
+    sampler, seen = RowSampler(native, 1, 1), set()
+    for _ in range(300):
+        logits = np.zeros((1, tiny_model.vocab.num_tokens), np.float32)
+        seen |= set(sampler.sample(logits, direct))
+    assert seen == allowed
 
 
 def test_rows_of_a_real_decode(context: Context, tiny_model: Model, native: Library) -> None:
