@@ -184,10 +184,11 @@ Pool & sampling_pool() {
 #endif
 
 // e^x for x <= 0 within 2 units in the last place, in a form that compilers vectorise: 2^n * e^r with
-// |r| <= ln(2), e^r by its series (Cody and Waite's splitting of ln 2 keeps r exact). 0 below e^-87.
+// |r| <= ln(2), e^r by its series (Cody and Waite's splitting of ln 2 keeps r exact). 0 below e^-88.
 inline float exp_negative(float exponent) {
-    const float x = exponent > -87.0f ? exponent : -87.0f;
-    const int32_t n = static_cast<int32_t>(x * 1.44269504f - 0.5f);
+    const float x = exponent > -200.0f ? exponent : -200.0f;
+    const int32_t whole = static_cast<int32_t>(x * 1.44269504f - 0.5f);
+    const int32_t n = whole > -127 ? whole : -127;  // 2^-127 has the bits of 0
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     float series = 1.0f / 5040;
     series = series * r + 1.0f / 720;
@@ -200,7 +201,7 @@ inline float exp_negative(float exponent) {
     const int32_t bits = (n + 127) << 23;
     float power;
     std::memcpy(&power, &bits, sizeof(power));
-    return exponent > -87.0f ? series * power : 0.0f;
+    return series * power;
 }
 
 constexpr int LANES = 32;  // independent partial results: what lets a compiler vectorise a reduction
@@ -325,21 +326,28 @@ private:
 
     // The tokens that top-p and min-p leave: by falling probability, or by id if only min-p cuts.
     const std::vector<llama_token> & candidates(const float * row, int32_t n_vocab, float maximum) {
-        const double sum = weigh(row, n_vocab, 1.0f, maximum);
         Scratch & s = scratch();
+        if (top_p >= 1.0f) {
+            s.weights.resize(n_vocab);
+            keep_from(row, n_vocab, maximum + std::log(min_p));
+            return s.kept;
+        }
+        const double sum = weigh(row, n_vocab, 1.0f, maximum);
         // Tokens below an equal share of what top-p may drop can all be dropped at once.
-        const double droppable = top_p < 1.0f ? (1.0 - top_p) * sum / n_vocab : 0.0;
-        const float least = std::max(static_cast<float>(droppable), min_p);
+        const double droppable = (1.0 - top_p) * sum / n_vocab;
+        keep_from(s.weights.data(), n_vocab, std::max(static_cast<float>(droppable), min_p));
+        keep_nucleus(top_p * sum);
+        return s.kept;
+    }
+
+    static void keep_from(const float * values, int32_t n_vocab, float least) {
+        Scratch & s = scratch();
         s.kept.clear();
         for (llama_token token = 0; token < n_vocab; token++) {
-            if (s.weights[token] >= least) {
+            if (values[token] >= least) {
                 s.kept.push_back(token);
             }
         }
-        if (top_p < 1.0f) {
-            keep_nucleus(top_p * sum);
-        }
-        return s.kept;
     }
 
     // Pops the most likely tokens off a heap until they have the wanted weight together.
