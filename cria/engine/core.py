@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-import msgspec
-
 from cria.engine.scheduler import ScheduledBatch, Scheduler
 from cria.errors import NativeError
 from cria.ipc import codec
@@ -58,7 +56,7 @@ class EngineCore:
         for frame in self._transport.receive(block=self._scheduler.is_idle):
             try:
                 message = codec.decode_to_engine(frame)
-            except msgspec.MsgspecError as error:
+            except codec.BadFrame as error:
                 raise PeerGone(f"a frame that does not decode: {error}") from None
             if isinstance(message, Submit):
                 self._scheduler.submit(message)

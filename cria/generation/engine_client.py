@@ -189,7 +189,7 @@ class EngineClient:
             for frame in transport.receive():
                 try:
                     message = codec.decode_to_server(frame)
-                except msgspec.MsgspecError as error:
+                except codec.BadFrame as error:
                     raise PeerGone(f"a frame that does not decode: {error}") from None
                 self._handle(message)
 

@@ -7,5 +7,28 @@ import msgspec
 from cria.ipc.messages import ToEngine, ToServer
 
 encode = msgspec.msgpack.Encoder().encode
-decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode
-decode_to_server = msgspec.msgpack.Decoder(ToServer).decode
+_to_engine = msgspec.msgpack.Decoder(ToEngine).decode
+_to_server = msgspec.msgpack.Decoder(ToServer).decode
+
+# msgspec passes Python's own errors on for text that is no UTF-8 and for deep nesting.
+_FAILURES = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class BadFrame(Exception):
+    """The bytes are no message of this direction."""
+
+
+def decode_to_engine(frame: bytes) -> ToEngine:
+    """What the engine receives; BadFrame if it is nothing of the kind."""
+    try:
+        return _to_engine(frame)
+    except _FAILURES as error:
+        raise BadFrame(str(error)) from None
+
+
+def decode_to_server(frame: bytes) -> ToServer:
+    """What the server receives; BadFrame if it is nothing of the kind."""
+    try:
+        return _to_server(frame)
+    except _FAILURES as error:
+        raise BadFrame(str(error)) from None
