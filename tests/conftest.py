@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cria import model_store
 from cria.native.tiny_model import write_tiny_model
 from tests.real_server import RealServer
+
+
+# A machine that is busy with other things is no failure; and CI repeats itself exactly, while a
+# developer's runs go on looking for new cases.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 @pytest.fixture(scope="session")

@@ -21,14 +21,16 @@ class BadFrame(Exception):
 def decode_to_engine(frame: bytes) -> ToEngine:
     """What the engine receives; BadFrame if it is nothing of the kind."""
     try:
-        return _to_engine(frame)
+        message: ToEngine = _to_engine(frame)
     except _FAILURES as error:
         raise BadFrame(str(error)) from None
+    return message
 
 
 def decode_to_server(frame: bytes) -> ToServer:
     """What the server receives; BadFrame if it is nothing of the kind."""
     try:
-        return _to_server(frame)
+        message: ToServer = _to_server(frame)
     except _FAILURES as error:
         raise BadFrame(str(error)) from None
+    return message
