@@ -13,7 +13,6 @@ from cria import model_store
 from cria.native.tiny_model import write_tiny_model
 from tests.real_server import RealServer
 
-
 # A machine that is busy with other things is no failure; and CI repeats itself exactly, while a
 # developer's runs go on looking for new cases.
 settings.register_profile("default", deadline=None)
