@@ -95,14 +95,16 @@ class EngineClient:
         """Wait until the first load has ended, well or badly."""
         return self._settled.wait(timeout)
 
-    def submit(self, token_ids: list[int], params: SamplingParams, sink: Sink) -> int:
+    def submit(
+        self, token_ids: list[int], params: SamplingParams, sink: Sink, priority: int = 0
+    ) -> int:
         """Queue a sequence; `sink` gets its outputs. Returns the id for `cancel`."""
         if self._status.state != "ready":
             raise EngineUnavailable("The model is not ready; try again in a moment.")
         request_id = next(self._request_ids)
         self._sinks[request_id] = sink
         try:
-            self._send(Submit(request_id, token_ids, params))
+            self._send(Submit(request_id, token_ids, params, priority))
         except PeerGone:
             self._sinks.pop(request_id, None)
             raise EngineUnavailable("The engine has just ended; try again in a moment.") from None
@@ -196,6 +198,8 @@ class EngineClient:
     def _handle(self, message: ToServer) -> None:
         if isinstance(message, StepOutput):
             self._update(stats=message.stats)
+            for request_id, token in zip(message.request_ids, message.token_ids, strict=False):
+                self._route(SequenceOutput(request_id, (token,)))
             for output in message.outputs:
                 self._route(output)
         elif isinstance(message, Progress):

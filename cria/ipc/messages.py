@@ -17,6 +17,8 @@ import msgspec
 
 from cria.sampling_params import SamplingParams
 
+STALL_BOUNDS_MS = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
 
 class FinishReason(str, enum.Enum):
     """Why a sequence ended, as the engine sees it; the server alone knows of stop strings."""
@@ -33,6 +35,8 @@ class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
     request_id: int
     token_ids: list[int]
     sampling_params: SamplingParams
+    priority: int = 0
+    """Lower is sooner; each level is worth some seconds of waiting."""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -73,7 +77,7 @@ class LoadFailed(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class SequenceOutput(msgspec.Struct, frozen=True, array_like=True):
-    """What one step made of one sequence."""
+    """What one step made of one sequence, where that is more than one further token."""
 
     request_id: int
     token_ids: tuple[int, ...]
@@ -103,13 +107,23 @@ class EngineStats(msgspec.Struct, frozen=True, array_like=True):
     mean number of sequences that shared a step."""
     cached_tokens_total: int = 0
     """Prompt tokens that were found in the cache."""
+    preemptions_total: int = 0
+    """Running sequences that had to give their cells to others, and are computed again later."""
+    stalls: tuple[int, ...] = ()
+    """A histogram of the pauses between two tokens of a sequence: how many were not longer than
+    each of `STALL_BOUNDS_MS`, the longer ones last."""
 
 
 class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """All that one step produced."""
+    """All that one step produced.
+
+    Most sequences just got one more token: these cross as two flat lists of the same length.
+    """
 
     outputs: list[SequenceOutput]
     stats: EngineStats
+    request_ids: list[int] = []
+    token_ids: list[int] = []
 
 
 ToEngine = Submit | Cancel
