@@ -19,6 +19,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     """Tokens that one sequence may hold."""
     num_slots: int | None = None
     """Sequences that are computed at the same time."""
+    num_cells: int | None = None
+    """Tokens that the cache holds for all sequences together, where they share one pool."""
     num_threads: int | None = None
     num_gpu_layers: int | None = None
     """None: all if there is a GPU; -1: all; 0: none."""
@@ -27,6 +29,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     batch_size: int | None = None
     """Tokens in one step at most."""
     ubatch_size: int | None = None
+    max_stall_ms: float = 200.0
+    """The longest pause that prompts of others may make in a stream."""
     flash_attention: str = "auto"
     cache_type_k: str = "f16"
     cache_type_v: str = "f16"

@@ -460,14 +460,17 @@ CRIA_API void * cria_llama_identity(void) {
     return reinterpret_cast<void *>(&llama_decode);
 }
 
-// llama_decode() and llama_synchronize(); the return codes are llama_decode's, or EXCEPTION.
+// llama_decode(); a GPU may still be computing when it returns. The codes are llama_decode's, or
+// EXCEPTION.
 CRIA_API int32_t cria_decode(llama_context * ctx, const llama_batch * batch) {
+    return guarded([&] { return llama_decode(ctx, *batch); });
+}
+
+// llama_synchronize(): waits until everything is computed. 0, or EXCEPTION.
+CRIA_API int32_t cria_synchronize(llama_context * ctx) {
     return guarded([&] {
-        const int32_t code = llama_decode(ctx, *batch);
-        if (code == 0) {
-            llama_synchronize(ctx);
-        }
-        return code;
+        llama_synchronize(ctx);
+        return 0;
     });
 }
 

@@ -44,6 +44,7 @@ class FakeRun:
     model = "fake"
     usage = Usage(3, 2)
     warnings: tuple[str, ...] = ()
+    service_tier: str | None = None
 
     def __init__(self, script: Script, number: int) -> None:
         self.id = f"run-{number}"

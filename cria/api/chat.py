@@ -58,7 +58,7 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
     }
     NOTED: ClassVar[frozenset[str]] = frozenset(
         "user safety_identifier prompt_cache_key prompt_cache_retention prompt_cache_options "
-        "metadata service_tier prediction verbosity reasoning_effort parallel_tool_calls".split()
+        "metadata prediction verbosity reasoning_effort parallel_tool_calls".split()
     )
 
     messages: Annotated[list[Message], Meta(min_length=1)]
@@ -76,7 +76,6 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         ]
         | None
     ) = None
-    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
     prediction: Prediction | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     reasoning_effort: ReasoningEffort | None = None
@@ -132,6 +131,7 @@ class _ChatCompletion(msgspec.Struct):
     choices: list[_Choice]
     usage: UsageObject
     system_fingerprint: str
+    service_tier: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def encode_chat(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> bytes:
@@ -145,6 +145,7 @@ def encode_chat(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> 
             choices=[_chat_choice(choice) for choice in choices],
             usage=usage_object(usage),
             system_fingerprint=head.system_fingerprint,
+            service_tier=head.service_tier or msgspec.UNSET,
         )
     )
 

@@ -40,6 +40,7 @@ class Chunks:
             "created": head.created,
             "model": head.model,
             "system_fingerprint": head.system_fingerprint,
+            **({"service_tier": head.service_tier} if head.service_tier else {}),
         }
         self._open = _encode(shared)[:-1] + b',"choices":['
         self._open_choice = self._open + b'{"index":'

@@ -98,6 +98,7 @@ class _Completion(msgspec.Struct):
     choices: list[_Choice]
     usage: UsageObject
     system_fingerprint: str
+    service_tier: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> bytes:
@@ -111,6 +112,7 @@ def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usag
             choices=[_Choice(c.text, c.index, None, c.finish_reason) for c in choices],
             usage=usage_object(usage),
             system_fingerprint=head.system_fingerprint,
+            service_tier=head.service_tier or msgspec.UNSET,
         )
     )
 

@@ -6,7 +6,7 @@ The ranges are OpenAI's; of the local extensions, llama.cpp's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -28,6 +28,11 @@ RepeatPenalty = Annotated[float, Meta(ge=0.01, le=100)]
 MIN_TEMPERATURE = 1e-5
 """Below it only the most likely token is left, and dividing by it overflows."""
 Stop = Annotated[str, Meta(min_length=1)]
+
+
+ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
+TIERS = {"flex": ("flex", 10), "priority": ("priority", -10), "fast": ("priority", -10)}
+"""The tier that the answer names, and its priority; the others are `default` and 0."""
 
 
 class StreamOptions(msgspec.Struct):
@@ -55,6 +60,7 @@ class GenerationRequest(RequestBody, kw_only=True):
     frequency_penalty: Penalty = 0.0
     logit_bias: Annotated[dict[TokenId, Bias], Meta(max_length=1024)] = {}
     user: str | None = None
+    service_tier: ServiceTier | None = None
     # Local extensions, as llama.cpp, vLLM and others name them.
     top_k: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 0
     min_p: Annotated[float, Meta(ge=0, le=1)] = 0.0
@@ -62,6 +68,7 @@ class GenerationRequest(RequestBody, kw_only=True):
     repetition_penalty: RepeatPenalty | None = None
     repeat_last_n: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 64
     ignore_eos: bool = False
+    priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
 
     def __post_init__(self) -> None:
         check_token_limit("max_tokens", self.max_tokens)
@@ -82,6 +89,18 @@ class GenerationRequest(RequestBody, kw_only=True):
     def token_limit(self) -> int:
         """The limit that counts, -1 for none."""
         return self.max_tokens
+
+    @property
+    def level(self) -> int:
+        """How soon it is the request's turn: smaller is sooner, 0 is usual."""
+        return self.priority or TIERS.get(self.service_tier or "", ("default", 0))[1]
+
+    @property
+    def tier_served(self) -> str | None:
+        """What the answer says of the tier, if the request does."""
+        if self.service_tier is None:
+            return None
+        return TIERS.get(self.service_tier, ("default", 0))[0]
 
     def sampling_params(self) -> SamplingParams:
         """The numbers for the engine."""

@@ -13,6 +13,8 @@ class ResponseHead(msgspec.Struct, frozen=True):
     """Unix seconds."""
     model: str
     system_fingerprint: str
+    service_tier: str | None = None
+    """How the request was treated, if it asked for a tier."""
 
 
 class Choice(msgspec.Struct, frozen=True):

@@ -95,6 +95,21 @@ CAPACITY = (
         help="Sequences that are computed at the same time.",
     ),
     option(
+        "num_cells",
+        "--cache-size",
+        type=COUNT,
+        show_default="enough for all, at most half of the free memory",
+        help="Tokens that the cache holds for all sequences together. If they need more, some "
+        "wait. Only where they share one pool: see --kv.",
+    ),
+    option(
+        "--max-stall-ms",
+        type=click.FloatRange(1, 3_600_000),
+        default=_ENGINE.max_stall_ms,
+        help="The longest pause that the prompts of others may make in a stream; longer ones let "
+        "prompts get on faster.",
+    ),
+    option(
         "num_threads",
         "--threads",
         type=THREADS,

@@ -17,7 +17,6 @@ from cria.config import EngineConfig
 from cria.engine.core import EngineCore
 from cria.engine.model_runner import ModelRunner
 from cria.engine.scheduler import Scheduler
-from cria.engine.slots import SlotPool
 from cria.errors import CriaError
 from cria.ipc import codec
 from cria.ipc.messages import LoadFailed, Progress
@@ -47,8 +46,9 @@ def serve(config: EngineConfig, transport: Transport) -> int:
     except PeerGone:
         return 0
     transport.send(codec.encode(runner.info))
-    pool = SlotPool(runner.info.num_slots, runner.limits.context_size, runner.min_shared)
-    scheduler = Scheduler(pool, runner.limits, runner.end_of_generation)
+    scheduler = Scheduler(
+        runner.make_pool(), runner.limits, runner.end_of_generation, runner.make_pacer()
+    )
     EngineCore(scheduler, runner, transport).run_forever()
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cria.config import EngineConfig
+from cria.engine.slots import Capacity
 from cria.errors import SetupError
 
 DEFAULT_CONTEXT = 8192
@@ -23,40 +24,45 @@ class Machine(NamedTuple):
     """Free memory where the cache will be."""
 
 
-class Capacity(NamedTuple):
-    """Sequences, and tokens that each of them may hold."""
-
-    num_slots: int
-    context_size: int
-
-    @property
-    def num_cells(self) -> int:
-        return self.num_slots * self.context_size
-
-
 def choose_capacity(
-    config: EngineConfig, machine: Machine, training_context: int, bytes_per_cell: float
+    config: EngineConfig,
+    machine: Machine,
+    training_context: int,
+    bytes_per_cell: float,
+    *,
+    pools_cells: bool,
 ) -> Capacity:
-    """What was asked for; what was left open shrinks, sequences first, until the cache fits.
+    """What was asked for; what was left open shrinks until the cache fits.
 
+    With one pool for all sequences the number of cells shrinks first: hardly ever does every
+    sequence fill its context. Where each has a part of its own, the number of sequences does.
     SetupError if the explicit wishes alone need more memory than is free.
     """
     slots = config.num_slots or (DEFAULT_SLOTS_GPU if machine.has_gpu else DEFAULT_SLOTS_CPU)
     context = config.context_size or min(training_context or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     affordable = int(machine.free_bytes * CACHE_SHARE / max(bytes_per_cell, 1))
+    per_slot = min(MIN_CONTEXT, context) if pools_cells else context
     if config.num_slots is None:
-        slots = max(1, min(slots, affordable // context))
+        slots = max(1, min(slots, affordable // per_slot))
     if config.context_size is None:
-        context = max(min(context, MIN_CONTEXT), min(context, affordable // slots))
-    capacity = Capacity(slots, context)
-    needed = capacity.num_cells * bytes_per_cell
-    if needed > machine.free_bytes:
-        raise SetupError(
-            f"A cache for {slots} sequences of {context} tokens needs {_gib(needed)}, and "
-            f"{_gib(machine.free_bytes)} are free: choose a smaller --parallel or --context-size, "
-            "or a smaller cache type (--cache-type-k q8_0 --cache-type-v q8_0)."
-        )
+        own = affordable if pools_cells else affordable // slots
+        context = max(min(context, MIN_CONTEXT), min(context, own))
+    cells = slots * context
+    if pools_cells:
+        cells = min(cells, config.num_cells or max(affordable, context))
+    capacity = Capacity(slots, min(context, cells), cells)
+    if cells * bytes_per_cell > machine.free_bytes:
+        raise SetupError(_too_large(capacity, bytes_per_cell, machine))
     return capacity
+
+
+def _too_large(capacity: Capacity, bytes_per_cell: float, machine: Machine) -> str:
+    return (
+        f"A cache of {capacity.num_cells} tokens for {capacity.num_slots} sequences needs "
+        f"{_gib(capacity.num_cells * bytes_per_cell)}, and {_gib(machine.free_bytes)} are free: "
+        "choose a smaller --parallel or --context-size, or a smaller cache type "
+        "(--cache-type-k q8_0 --cache-type-v q8_0)."
+    )
 
 
 def _gib(num_bytes: float) -> str:

@@ -1,32 +1,38 @@
 """`EngineCore`: the loop of the engine process.
 
-Busy: never wait for messages, take what has arrived. Idle: wait for the next one. A step's
-results leave in one frame, before the next step is computed.
+Busy: never wait for messages, take what has arrived. Idle: wait for the next one. What a step
+has produced leaves in one frame as soon as the next step has begun, so that a GPU is not kept
+waiting for it.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from typing import Protocol
 
 from cria.engine.scheduler import ScheduledBatch, Scheduler
+from cria.engine.slots import Tokens
 from cria.errors import NativeError
 from cria.ipc import codec
-from cria.ipc.messages import StepOutput, Submit
+from cria.ipc.messages import Submit
 from cria.ipc.transport import PeerGone, Transport
 
 logger = logging.getLogger(__name__)
 
 
 class Runner(Protocol):
-    """What computes a batch: `ModelRunner`, or a fake in tests."""
+    """What computes a batch: `ModelRunner`, or a fake in tests.
 
-    def run(self, batch: ScheduledBatch) -> list[int]:
-        """Take the prefixes over, compute the work, return the chosen tokens in order.
+    A `NativeError` means that nothing of the batch was computed; all cells of its sequences are
+    lost, and the runner can go on with others.
+    """
 
-        A `NativeError` means that nothing of the batch was computed; all cells of its sequences
-        are lost, and the runner can go on with others.
-        """
+    def start(self, batch: ScheduledBatch) -> None:
+        """Take the prefixes over and begin to compute; need not wait for the end."""
+
+    def finish(self, batch: ScheduledBatch) -> Tokens:
+        """Wait for the end; the chosen tokens in the order of `batch.sampling_slots`."""
 
 
 class EngineCore:
@@ -36,6 +42,8 @@ class EngineCore:
         self._scheduler = scheduler
         self._runner = runner
         self._transport = transport
+        self._has_news = False
+        self._last_step: float | None = None
 
     def run_forever(self) -> None:
         """Until the server is gone."""
@@ -46,36 +54,44 @@ class EngineCore:
             logger.debug("the server is gone: %s", news)
 
     def step(self) -> None:
-        """Receive, schedule, run, advance, send."""
+        """Receive, schedule, start; send what the step before has produced; finish."""
         self._receive()
+        began = time.monotonic()
         batch = self._scheduler.schedule()
-        self._compute(batch)
-        self._send(bool(batch.work))
+        if batch.is_empty:
+            self._last_step = None
+            self._send()
+            return
+        try:
+            self._runner.start(batch)
+            self._send()
+            tokens = self._runner.finish(batch)
+        except NativeError as error:
+            logger.error("a step failed: %s", error)
+            self._scheduler.fail(batch, str(error))
+        else:
+            self._scheduler.advance(batch, tokens, self._seconds_since(began))
+        self._has_news = True
 
     def _receive(self) -> None:
-        for frame in self._transport.receive(block=self._scheduler.is_idle):
+        is_idle = self._scheduler.is_idle and not self._has_news
+        for frame in self._transport.receive(block=is_idle):
             try:
                 message = codec.decode_to_engine(frame)
             except codec.BadFrame as error:
                 raise PeerGone(f"a frame that does not decode: {error}") from None
             if isinstance(message, Submit):
-                self._scheduler.submit(message)
+                self._scheduler.submit(message, time.monotonic())
             else:
                 self._scheduler.cancel(message)
 
-    def _compute(self, batch: ScheduledBatch) -> None:
-        if not batch.work:
-            return
-        try:
-            tokens = self._runner.run(batch)
-        except NativeError as error:
-            logger.error("a step failed: %s", error)
-            self._scheduler.fail([work.sequence for work in batch.work], str(error))
-        else:
-            self._scheduler.advance(batch, tokens)
+    def _send(self) -> None:
+        """Also after a step of prompts alone: its counters are news, and a sign of life."""
+        if self._has_news or self._scheduler.has_output:
+            self._transport.send(codec.encode(self._scheduler.take_output()))
+            self._has_news = False
 
-    def _send(self, computed: bool) -> None:
-        """Also for a step of prompts alone: its counters are news, and a sign of life."""
-        outputs = self._scheduler.take_outputs()
-        if outputs or computed:
-            self._transport.send(codec.encode(StepOutput(outputs, self._scheduler.stats())))
+    def _seconds_since(self, began: float) -> float:
+        """From the end of the last step, if the engine has been busy since then, to now."""
+        before, self._last_step = self._last_step, time.monotonic()
+        return self._last_step - (began if before is None else before)

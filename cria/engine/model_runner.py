@@ -1,24 +1,26 @@
 """`ModelRunner`: a scheduled batch becomes one `llama_decode` and one chosen token per sequence.
 
-The only file of the engine that knows `cria.native`.
+It and `batching` are the only files of the engine that know `cria.native`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from cria.config import EngineConfig
-from cria.engine.capacity import Capacity, Machine, choose_capacity
-from cria.engine.scheduler import Limits, ScheduledBatch, Work
+from cria.engine.batching import StreamsBatching, UnifiedBatching
+from cria.engine.capacity import Machine, choose_capacity
+from cria.engine.pacing import PrefillPacer
+from cria.engine.scheduler import Limits, ScheduledBatch
 from cria.engine.sequence import Sequence
-from cria.engine.slots import Prefix
+from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import ModelFileError, NativeError
 from cria.ipc.messages import Ready
 from cria.native import devices, library
-from cria.native.batch import Batch
 from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
 from cria.native.model import Model, ModelOptions
 from cria.native.row_sampling import RowSampler, Sampler
@@ -28,12 +30,10 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE_CPU, BATCH_SIZE_GPU = 512, 2048
 UBATCH_SIZE_CPU, UBATCH_SIZE_GPU = 512, 1024
-PREFILL_CHUNK_CPU, PREFILL_CHUNK_GPU = 64, 512
-"""Prompt tokens beside running decodes: what delays each stream's next token."""
+FIRST_CHUNK_CPU, FIRST_CHUNK_GPU = 64, 512
+"""Prompt tokens beside running decodes, as long as nobody knows how long they take."""
 MIN_SHARED_UNIFIED, MIN_SHARED_STREAMS = 16, 256
 """In streams the whole stream of the source is copied, and the graph planned anew."""
-FILLER_TOKEN = 0
-"""Any id will do: nobody reads what it makes of it."""
 
 
 class ModelRunner:
@@ -53,13 +53,13 @@ class ModelRunner:
                 f"{config.model_path} is an embedding model ({self._model.architecture}): it "
                 "cannot generate text."
             )
-        self._capacity = self._choose_capacity()
         self._unified = self._is_unified()
+        self._capacity = self._choose_capacity()
         self._context = Context(self._model, self._context_options())
-        self._batch = Batch(self._context.batch_size)
+        self._batching = self._layout(self._context, self._capacity.num_slots)
         self._sampler = RowSampler(self._library, self._capacity.num_slots, self._num_threads())
-        self._samplers: dict[int, Sampler] = {}
-        self._lengths = [0] * self._capacity.num_slots  # cells that each slot holds
+        self._samplers: dict[int, Sampler] = {}  # by request id
+        self._rows = np.zeros(0, np.int32)
         self._warm_up()
 
     @property
@@ -74,9 +74,16 @@ class ModelRunner:
     @property
     def limits(self) -> Limits:
         """What the scheduler has to keep to."""
-        chunk = PREFILL_CHUNK_GPU if self.has_gpu else PREFILL_CHUNK_CPU
-        fillers = 0 if self._unified else self._capacity.num_slots
-        return Limits(self._capacity.context_size, self._context.batch_size - fillers, chunk)
+        return Limits(self._capacity.context_size, self._context.batch_size - self._extra_tokens)
+
+    def make_pool(self) -> SlotPool:
+        """Slots with the sizes of this context."""
+        return SlotPool(self._capacity, min_shared=self.min_shared, shares_cells=self._unified)
+
+    def make_pacer(self) -> PrefillPacer:
+        """For the promise of `--max-stall-ms`."""
+        chunk = FIRST_CHUNK_GPU if self.has_gpu else FIRST_CHUNK_CPU
+        return PrefillPacer(self._config.max_stall_ms / 1000, chunk)
 
     @property
     def min_shared(self) -> int:
@@ -93,7 +100,7 @@ class ModelRunner:
         return Ready(
             num_slots=self._capacity.num_slots,
             context_size=self._capacity.context_size,
-            num_cells=self._context.num_cells,
+            num_cells=self._capacity.num_cells,
             num_parameters=self._model.num_parameters,
             model_bytes=self._model.num_bytes,
             num_gpu_layers=layers if wanted < 0 else min(wanted, layers),
@@ -103,92 +110,63 @@ class ModelRunner:
             kv_layout="unified" if self._unified else "streams",
         )
 
-    def run(self, batch: ScheduledBatch) -> list[int]:
-        """One step: take prefixes over, decode, choose."""
-        work = {item.sequence.slot: item for item in batch.work}
-        try:
-            for prefix in batch.prefixes:
-                self._take_over(prefix)
-            chosen = self._compute(work)
-        except NativeError:
-            for slot in work:
-                self._free(slot)
-            raise
-        return [chosen[slot] for slot, item in work.items() if item.samples]
+    def start(self, batch: ScheduledBatch) -> None:
+        """Begin a step: take prefixes over, write the batch, and let a GPU compute it.
 
-    def _compute(self, work: dict[int, Work]) -> dict[int, int]:
-        """Decode the work of each slot, and choose a token for each slot that gets one."""
-        slots = sorted(work)
-        self._decode(work, slots if self._unified else range(slots[0], slots[-1] + 1))
-        for slot in slots:
-            self._lengths[slot] += work[slot].num_tokens
-        sampling = [slot for slot in slots if work[slot].samples]
-        if not sampling:
-            return {}
-        logits = self._context.logits(len(sampling))
-        tokens = self._sampler.sample(logits, [self._samplers[slot] for slot in sampling])
-        return dict(zip(sampling, tokens, strict=True))
-
-    def _decode(self, work: dict[int, Work], slots: Collection[int]) -> None:
-        """One forward pass over the work of these slots.
-
-        In streams that is one pass only if the ids are consecutive, so the slots without work get
-        a token that is forgotten afterwards. Measured on an H100: one hole among 64 ids costs 8 ms
-        of 14, and every other id missing a factor of 12.
+        NativeError: nothing is computed, and all cells of the batch's sequences are lost.
         """
-        self._batch.clear()
-        idle = [slot for slot in slots if slot not in work]
-        for slot in slots:
-            if slot in work:
-                self._append(work[slot])
-            else:
-                self._batch.append([FILLER_TOKEN], self._lengths[slot], slot, output=False)
+        for request_id in batch.ended:
+            self._samplers.pop(request_id, None)
+        for sequence in batch.admitted:
+            self._sampler.assign(sequence.slot, self._sampler_of(sequence))
+        with self._losing_cells(batch):
+            for prefix in batch.prefixes:
+                self._batching.take_over(prefix)
+            self._rows = self._batching.write(batch)
+            if self.has_gpu:
+                self._context.submit(self._batching.batch)
+
+    def finish(self, batch: ScheduledBatch) -> Tokens:
+        """The tokens that were chosen, in the order of `batch.sampling_slots`.
+
+        A CPU computes here: nobody could do anything meanwhile. NativeError as from `start`.
+        """
+        with self._losing_cells(batch):
+            if not self.has_gpu:
+                self._context.submit(self._batching.batch)
+            self._context.wait()
+            if not len(self._rows):
+                return self._rows
+            logits = self._context.logits(len(self._rows))
+            self._batching.last_tokens[self._rows] = self._sampler.sample(logits, self._rows)
+        tokens: Tokens = self._batching.last_tokens[batch.sampling_slots]
+        return tokens
+
+    def _sampler_of(self, sequence: Sequence) -> Sampler:
+        """One for the whole life of a sequence: preempted or not, it goes on with its numbers."""
+        if sequence.request_id not in self._samplers:
+            self._samplers[sequence.request_id] = make_sampler(
+                self._model.vocab,
+                sequence.params,
+                sequence.prompt.tolist(),
+                self._capacity.context_size,
+            )
+        return self._samplers[sequence.request_id]
+
+    @contextmanager
+    def _losing_cells(self, batch: ScheduledBatch) -> Iterator[None]:
         try:
-            self._context.decode(self._batch)
-        finally:
-            for slot in idle:
-                self._context.truncate(slot, self._lengths[slot])
-
-    def _append(self, work: Work) -> None:
-        """Write the tokens of one sequence into the batch."""
-        sequence, start = work.sequence, work.sequence.num_computed_tokens
-        if start == sequence.num_cached_tokens:
-            self._samplers[sequence.slot] = self._make_sampler(sequence)
-        tokens = sequence.prompt[start : start + work.num_tokens]
-        if not len(tokens):
-            tokens = np.array([sequence.last_token], np.int32)
-        self._batch.append(tokens, start, sequence.slot, work.samples)
-
-    def _make_sampler(self, sequence: Sequence) -> Sampler:
-        return make_sampler(
-            self._model.vocab,
-            sequence.params,
-            sequence.prompt.tolist(),
-            self._capacity.context_size,
-        )
-
-    def _take_over(self, prefix: Prefix) -> None:
-        """Make a slot hold the first tokens of its source, and nothing else."""
-        slot, source, length = prefix
-        if slot == source and length:
-            self._context.truncate(slot, length)
-        else:
-            self._free(slot)
-            if length:
-                self._context.copy(source, slot, length)
-        self._lengths[slot] = length
-
-    def _free(self, slot: int) -> None:
-        self._context.remove(slot)
-        self._lengths[slot] = 0
-        sampler = self._samplers.pop(slot, None)
-        if sampler is not None:
-            sampler.close()
+            yield
+        except NativeError:
+            slots = [*batch.decodes.tolist(), *(w.sequence.slot for w in batch.prefills)]
+            self._batching.free(slots)
+            raise
 
     def _warm_up(self) -> None:
         """Compute one token: a model that kills the process does so now, not on a request."""
-        self._batch.append([self.end_of_generation[0] if self.end_of_generation else 0], 0, 0, True)
-        self._context.decode(self._batch)
+        batch = self._batching.batch
+        batch.append([self.end_of_generation[0] if self.end_of_generation else 0], 0, 0, True)
+        self._context.decode(batch)
         self._context.clear()
 
     def _model_options(self) -> ModelOptions:
@@ -209,10 +187,7 @@ class ModelRunner:
         return ContextOptions(
             num_cells=self._capacity.num_cells,
             num_sequences=self._capacity.num_slots,
-            batch_size=min(
-                batch_size + (0 if self._unified else self._capacity.num_slots),
-                self._capacity.num_cells,
-            ),
+            batch_size=min(batch_size + self._extra_tokens, self._capacity.num_cells),
             ubatch_size=min(ubatch_size, batch_size),
             num_threads=self._num_threads(),
             flash_attention=config.flash_attention,
@@ -220,6 +195,15 @@ class ModelRunner:
             cache_type_v=config.cache_type_v,
             unified=self._unified,
         )
+
+    @property
+    def _layout(self) -> type[UnifiedBatching]:
+        return UnifiedBatching if self._unified else StreamsBatching
+
+    @property
+    def _extra_tokens(self) -> int:
+        """Of a batch, which the scheduler may not use."""
+        return self._layout.extra_tokens_per_slot * self._capacity.num_slots
 
     def _is_unified(self) -> bool:
         wanted = self._config.kv_layout
@@ -240,7 +224,13 @@ class ModelRunner:
             CACHE_TYPE_BYTES[self._config.cache_type_k], CACHE_TYPE_BYTES[self._config.cache_type_v]
         )
         machine = Machine(self.has_gpu, free)
-        return choose_capacity(self._config, machine, self._model.training_context, bytes_per_cell)
+        return choose_capacity(
+            self._config,
+            machine,
+            self._model.training_context,
+            bytes_per_cell,
+            pools_cells=self._unified,
+        )
 
 
 def _warnings(config: EngineConfig, has_gpu: bool) -> list[str]:

@@ -1,24 +1,49 @@
 """`Scheduler`: which sequences, and how many tokens of each, go into the next step.
 
 Decodes first: every decoding sequence gets its token. What is left of the token budget goes to
-prompts, first come first served, in chunks; beside running decodes the chunks are small, so that
-a long prompt does not hold up the streams. A prompt that begins like one that is being computed
-waits for it, and takes the common part over. Knows no clock, no socket and no llama.cpp.
+prompts in the order of priority and arrival, in chunks; beside running decodes the chunks are as
+small as the pacer says, so that a long prompt does not hold up the streams. A prompt that begins
+like one that is being computed waits for it, and takes the common part over.
+
+A sequence is admitted when a slot is free and the cells for its prompt are; those that it will
+need later are not set aside. When they run out, idle slots are evicted first, then the running
+sequence that is last in order is preempted: it waits again, and is computed again.
+
+Knows no clock, no socket and no llama.cpp.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import insort
 from collections.abc import Collection
+from operator import attrgetter
 from typing import NamedTuple
 
+import numpy as np
+
+from cria.engine.counters import Counters
+from cria.engine.decoding import DecodingSet
+from cria.engine.pacing import PrefillPacer
 from cria.engine.sequence import Sequence, SequenceEvent, SequenceStatus
-from cria.engine.slots import Prefix, SlotPool, common_length
-from cria.ipc.messages import Cancel, EngineStats, FinishReason, SequenceOutput, Submit
+from cria.engine.slots import Prefix, SlotPool, Tokens, common_length
+from cria.ipc.messages import (
+    Cancel,
+    EngineStats,
+    FinishReason,
+    SequenceOutput,
+    StepOutput,
+    Submit,
+)
+
+CELLS_AHEAD = 64
+"""For each running sequence, when another one asks to be admitted: to preempt it soon after would
+be a waste."""
+
+_order = attrgetter("order")
 
 
-class Work(NamedTuple):
-    """`num_tokens` tokens of one sequence, from `sequence.num_computed_tokens` on."""
+class Prefill(NamedTuple):
+    """`num_tokens` tokens of a prompt, from `sequence.num_computed_tokens` on."""
 
     sequence: Sequence
     num_tokens: int
@@ -29,9 +54,29 @@ class Work(NamedTuple):
 class ScheduledBatch(NamedTuple):
     """What the runner has to do in one step."""
 
+    ended: list[int]
+    """Request ids that will not come again."""
+    admitted: list[Sequence]
+    """Sequences that have got a slot, for the first time or again."""
     prefixes: list[Prefix]
-    """What admitted sequences start with, in order; to be done before anything is computed."""
-    work: list[Work]
+    """What slots hold from now on, in order; to be done before anything is computed."""
+    decodes: Tokens
+    """Slots of the sequences that get one more token each, rising."""
+    prefills: list[Prefill]
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is to be computed."""
+        return not (len(self.decodes) or self.prefills)
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return sum(work.num_tokens for work in self.prefills)
+
+    @property
+    def sampling_slots(self) -> list[int]:
+        """The slots for which tokens are chosen, in the order in which `advance` wants them."""
+        return [*self.decodes.tolist(), *(w.sequence.slot for w in self.prefills if w.samples)]
 
 
 class Limits(NamedTuple):
@@ -41,43 +86,55 @@ class Limits(NamedTuple):
     """Of one sequence."""
     batch_size: int
     """Of one step."""
-    prefill_chunk: int
-    """Of prompts in a step that also decodes."""
 
 
 class Scheduler:
     """The sequences of one engine: `submit` and `cancel`, then `schedule` and `advance` in turns.
 
-    `take_outputs` returns what has happened since the last call; exactly one output of each
+    `take_output` returns what has happened since the last call; exactly one output of each
     sequence has a finish reason.
     """
 
-    def __init__(self, pool: SlotPool, limits: Limits, end_of_generation: Collection[int]) -> None:
+    def __init__(
+        self,
+        pool: SlotPool,
+        limits: Limits,
+        end_of_generation: Collection[int],
+        pacer: PrefillPacer,
+    ) -> None:
         self.pool = pool
         self.limits = limits
-        self._end_of_generation = frozenset(end_of_generation)
-        self._waiting: deque[Sequence] = deque()
-        self._running: list[Sequence] = []  # in order of arrival
+        self._pacer = pacer
+        self._waiting: list[Sequence] = []
+        self._prefilling: list[Sequence] = []
+        self._decoding = DecodingSet(len(pool.lengths), end_of_generation)
         self._by_id: dict[int, Sequence] = {}
+        self._admitted: list[Sequence] = []
         self._prefixes: list[Prefix] = []
+        self._ended: list[int] = []
         self._outputs: list[SequenceOutput] = []
-        self._steps = self._prefill_tokens = self._decode_tokens = self._decode_steps = 0
-        self._cached_tokens = 0
+        self._going: tuple[list[int], list[int]] = ([], [])
+        self._counters = Counters()
 
     @property
     def is_idle(self) -> bool:
         """Nothing to compute and nothing to tell."""
-        return not (self._waiting or self._running or self._outputs)
+        return not (self._by_id or self._outputs)
 
-    def submit(self, message: Submit) -> None:
-        """Queue a sequence, or refuse one that can never fit."""
-        sequence = Sequence(message)
+    @property
+    def has_output(self) -> bool:
+        """Something has happened since the last `take_output`."""
+        return bool(self._outputs or self._going[0])
+
+    def submit(self, message: Submit, arrival: float = 0.0) -> None:
+        """Queue a sequence, or refuse one that can never fit; `arrival` in seconds of any clock."""
+        sequence = Sequence(message, arrival)
         reason = self._why_not(sequence)
         if reason:
             self._outputs.append(_refusal(sequence, reason))
             return
         self._by_id[sequence.request_id] = sequence
-        self._waiting.append(sequence)
+        insort(self._waiting, sequence, key=_order)
 
     def cancel(self, message: Cancel) -> None:
         """End a sequence now, wherever it is; one that has ended already is not an error."""
@@ -86,51 +143,58 @@ class Scheduler:
             self._finish(sequence, FinishReason.CANCELLED)
 
     def schedule(self) -> ScheduledBatch:
-        """Admit what fits, and choose the tokens of the next step."""
+        """Make room, admit what fits, and choose the tokens of the next step."""
+        self._make_room_for_decodes()
         self._admit()
-        decodes = [s for s in self._running if s.status is SequenceStatus.DECODE]
-        work = [Work(sequence, 1, samples=True) for sequence in decodes]
-        budget = self.limits.batch_size - len(work)
-        if work:
-            budget = min(budget, self.limits.prefill_chunk)
-        work += self._prefill_work(budget)
-        prefixes, self._prefixes = self._prefixes, []
-        return ScheduledBatch(prefixes, work)
+        prefills = self._choose_prefills()
+        while not prefills and not self._decoding and self._prefilling:
+            # Each holds a part of the cells, and none can go on: fewer have to share them.
+            self._preempt(max(self._prefilling, key=_order))
+            prefills = self._choose_prefills()
+        batch = ScheduledBatch(
+            self._ended, self._admitted, self._prefixes, self._decoding.slots, prefills
+        )
+        if not batch.is_empty:
+            self._ended, self._admitted, self._prefixes = [], [], []
+        return batch
 
-    def advance(self, batch: ScheduledBatch, tokens: list[int]) -> None:
-        """Record a computed batch; `tokens` are the chosen ones, in the order of sampling work.
+    def advance(self, batch: ScheduledBatch, tokens: Tokens, seconds: float = 0.0) -> None:
+        """Record a computed batch, which took so long since the step before it.
 
-        -1 stands for "no token can be chosen": an error of that sequence alone.
+        `tokens` are the chosen ones, in the order of `batch.sampling_slots`; -1 stands for "no
+        token can be chosen": an error of that sequence alone.
         """
-        self._count(batch)
-        chosen = iter(tokens)
-        for work in batch.work:
+        num_decodes, num_prompt_tokens = len(batch.decodes), batch.num_prompt_tokens
+        self._pacer.observe(num_decodes, num_prompt_tokens, seconds)
+        self._counters.count_step(num_decodes, num_prompt_tokens, seconds)
+        self.pool.hold_each(batch.decodes, self._decoding.last_tokens)
+        for work in batch.prefills:
             self._hold(work)
-            if work.samples:
-                self._append(work.sequence, next(chosen))
+        self._go_on(tokens[:num_decodes])
+        firsts = [work.sequence for work in batch.prefills if work.samples]
+        for sequence, token in zip(firsts, tokens[num_decodes:].tolist(), strict=True):
+            self._begin_decoding(sequence, token)
 
-    def fail(self, sequences: Collection[Sequence], reason: str) -> None:
-        """End these sequences, whose cells are lost, with an error."""
-        for sequence in sequences:
-            self._finish(sequence, FinishReason.ERROR, error=reason)
+    def fail(self, batch: ScheduledBatch, reason: str) -> None:
+        """End the sequences of this batch, whose cells are lost, with an error."""
+        decodes = [self._decoding[slot] for slot in batch.decodes.tolist()]
+        for sequence in [*decodes, *(work.sequence for work in batch.prefills)]:
+            self._leave(sequence, keep=False)
+            self._tell_end(sequence, FinishReason.ERROR, error=reason)
 
-    def take_outputs(self) -> list[SequenceOutput]:
+    def take_output(self) -> StepOutput:
         """What happened since the last call."""
-        outputs, self._outputs = self._outputs, []
-        return outputs
+        output = StepOutput(self._outputs, self.stats(), *self._going)
+        self._outputs, self._going = [], ([], [])
+        return output
 
     def stats(self) -> EngineStats:
         """The counters as they are now."""
-        return EngineStats(
-            num_running=len(self._running),
+        return self._counters.stats(
+            num_running=len(self._prefilling) + len(self._decoding),
             num_waiting=len(self._waiting),
-            num_used_cells=sum(s.num_computed_tokens for s in self._running),
+            num_used_cells=self.pool.cells.num_busy,
             num_cached_cells=self.pool.num_cached_cells,
-            steps_total=self._steps,
-            prefill_tokens_total=self._prefill_tokens,
-            decode_tokens_total=self._decode_tokens,
-            decode_steps_total=self._decode_steps,
-            cached_tokens_total=self._cached_tokens,
         )
 
     def _why_not(self, sequence: Sequence) -> str | None:
@@ -145,14 +209,28 @@ class Scheduler:
             return f"max_tokens is {sequence.params.max_tokens}"
         return None
 
+    def _make_room_for_decodes(self) -> None:
+        """Every decoding sequence gets a cell, if need be from the one that is last in order."""
+        while not self._make_room(len(self._decoding)):
+            self._preempt(max([*self._prefilling, *self._decoding.sequences], key=_order))
+
+    def _make_room(self, num_cells: int, spare: int = -1) -> bool:
+        """Evict what no running sequence uses until so many cells are free; False if too few."""
+        self._prefixes += self.pool.evict(num_cells, spare)
+        return self.pool.cells.num_free >= num_cells
+
     def _admit(self) -> None:
-        """Fill the slots in order of arrival; only who waits for a leader is overtaken."""
+        """Fill the slots in order; only who waits for a leader is overtaken."""
         for sequence in list(self._waiting):
             if not self.pool.has_free:
                 return
-            if not self._must_wait(sequence):
-                self._waiting.remove(sequence)
-                self._start(sequence)
+            if self._must_wait(sequence):
+                continue
+            prefix = self.pool.match(sequence.prompt)
+            if not self._has_cells_for(sequence, prefix):
+                return
+            self._waiting.remove(sequence)
+            self._start(sequence, prefix)
 
     def _must_wait(self, sequence: Sequence) -> bool:
         """A running sequence computes a prefix of this prompt: that is cheaper than doing it twice.
@@ -168,64 +246,112 @@ class Scheduler:
         """Who is about to compute most of this prompt, if that is enough to wait for."""
         if not self.pool.min_shared:
             return None
-        prefilling = [s for s in self._running if s.status is SequenceStatus.PREFILL]
         gains = [
             (common_length(other.prompt, sequence.prompt) - other.num_computed_tokens, other)
-            for other in prefilling
+            for other in self._prefilling
         ]
         gain, leader = max(gains, key=lambda pair: pair[0], default=(0, None))
         return leader if gain >= self.pool.min_shared else None
 
-    def _start(self, sequence: Sequence) -> None:
-        prefix = self.pool.take(sequence.prompt)
-        sequence.slot = prefix.slot
-        sequence.num_computed_tokens = sequence.num_cached_tokens = prefix.length
-        sequence.apply(SequenceEvent.ADMITTED)
-        self._cached_tokens += prefix.length
-        self._prefixes.append(prefix)
-        self._running.append(sequence)
+    def _has_cells_for(self, sequence: Sequence, prefix: Prefix) -> bool:
+        """With what those that run already will need soon; who runs alone always fits."""
+        if not self._prefilling and not self._decoding:
+            return True
+        soon = sum(other.num_missing_tokens for other in self._prefilling)
+        soon += self._decoding.num_ahead(CELLS_AHEAD)
+        for other in [*self._prefilling, sequence]:
+            soon += min(CELLS_AHEAD, self._num_remaining(other))
+        cells = self.pool.cells
+        needed = self.pool.num_needed(prefix, len(sequence.prompt))
+        return cells.num_busy + soon + needed <= cells.num_cells
 
-    def _hold(self, work: Work) -> None:
+    def _start(self, sequence: Sequence, prefix: Prefix) -> None:
+        self.pool.take(prefix)
+        sequence.slot = prefix.slot
+        sequence.num_computed_tokens = prefix.length
+        if not sequence.was_admitted:
+            sequence.was_admitted, sequence.num_cached_tokens = True, prefix.length
+        sequence.apply(SequenceEvent.ADMITTED)
+        self._counters.cached_tokens += prefix.length
+        self._prefixes.append(prefix)
+        self._admitted.append(sequence)
+        insort(self._prefilling, sequence, key=_order)
+
+    def _choose_prefills(self) -> list[Prefill]:
+        """Chunks of prompts in order, as far as the budget and the cells reach."""
+        num_tokens = num_decodes = len(self._decoding)
+        limit = self.limits.batch_size
+        if num_decodes:
+            limit = min(limit, num_decodes + self._pacer.chunk)
+        chosen = []
+        for sequence in self._prefilling:
+            wanted = min(sequence.num_missing_tokens, limit - num_tokens)
+            self._make_room(num_tokens + wanted)
+            chunk = min(wanted, self.pool.cells.num_free - num_tokens)
+            if chunk <= 0:
+                break
+            chosen.append(Prefill(sequence, chunk, samples=chunk == sequence.num_missing_tokens))
+            num_tokens += chunk
+        return chosen
+
+    def _hold(self, work: Prefill) -> None:
         """The tokens of this work are in the cache now."""
         sequence, start = work.sequence, work.sequence.num_computed_tokens
-        tokens = sequence.prompt[start : start + work.num_tokens]
-        self.pool[sequence.slot].hold(tokens if len(tokens) else [sequence.last_token])
+        self.pool.hold(sequence.slot, sequence.prompt[start : start + work.num_tokens])
         sequence.num_computed_tokens += work.num_tokens
 
-    def _prefill_work(self, budget: int) -> list[Work]:
-        work = []
-        for sequence in self._running:
-            if sequence.status is SequenceStatus.PREFILL and budget > 0:
-                missing = len(sequence.prompt) - sequence.num_computed_tokens
-                chunk = min(missing, budget)
-                work.append(Work(sequence, chunk, samples=chunk == missing))
-                budget -= chunk
-        return work
+    def _go_on(self, tokens: Tokens) -> None:
+        """The decoding sequences have got these tokens."""
+        request_ids, token_ids, ended = self._decoding.advance(tokens)
+        self._going = (request_ids, token_ids)
+        for sequence, token in ended:
+            self._end(sequence, token)
 
-    def _append(self, sequence: Sequence, token: int) -> None:
-        """One more token; it may be the last one."""
-        if sequence.status is SequenceStatus.PREFILL:
-            sequence.apply(SequenceEvent.PROMPT_COMPUTED)
-        if token < 0:
-            self._finish(sequence, FinishReason.ERROR, error="no token can be chosen")
-            return
+    def _begin_decoding(self, sequence: Sequence, token: int) -> None:
+        """The prompt is computed, and this is the first token after it."""
+        sequence.apply(SequenceEvent.PROMPT_COMPUTED)
+        self._prefilling.remove(sequence)
         sequence.num_generated_tokens += 1
-        sequence.last_token = token
-        if token in self._end_of_generation:
-            self._finish(sequence, FinishReason.STOP)
-        elif self._is_at_limit(sequence):
-            self._finish(sequence, FinishReason.LENGTH, (token,))
+        num_remaining = self._num_remaining(sequence)
+        self._decoding.add(sequence, token, num_remaining)
+        if token < 0 or num_remaining <= 0 or self._decoding.is_end(token):
+            self._end(sequence, token)
         else:
             cached = _cached_tokens_to_tell(sequence)
             self._outputs.append(
                 SequenceOutput(sequence.request_id, (token,), num_cached_tokens=cached)
             )
 
-    def _is_at_limit(self, sequence: Sequence) -> bool:
-        return (
-            sequence.num_generated_tokens >= sequence.params.max_tokens
-            or sequence.num_tokens >= self.limits.context_size
+    def _num_remaining(self, sequence: Sequence) -> int:
+        """Tokens that a sequence may still get when all of its prompt is computed."""
+        so_far = sequence.num_generated_tokens
+        return min(
+            sequence.params.max_tokens - so_far,
+            self.limits.context_size - sequence.num_original_tokens - so_far,
         )
+
+    def _end(self, sequence: Sequence, token: int) -> None:
+        """By its last token."""
+        if token < 0:
+            self._finish(sequence, FinishReason.ERROR, error="no token can be chosen")
+        elif self._decoding.is_end(token):
+            self._finish(sequence, FinishReason.STOP)
+        else:
+            self._finish(sequence, FinishReason.LENGTH, (token,))
+
+    def _preempt(self, sequence: Sequence) -> None:
+        """Back to the queue; what it holds may be evicted now, or found again."""
+        if sequence.status is SequenceStatus.DECODE:
+            last = self._decoding.remove(sequence)
+            held = self.pool.tokens[sequence.slot, : self.pool.lengths[sequence.slot]]
+            sequence.prompt = np.append(held, np.int32(last))
+        else:
+            self._prefilling.remove(sequence)
+        self.pool.give_back(sequence.slot)
+        sequence.apply(SequenceEvent.PREEMPTED)
+        sequence.leader = None
+        self._counters.preemptions += 1
+        insort(self._waiting, sequence, key=_order)
 
     def _finish(
         self,
@@ -234,13 +360,19 @@ class Scheduler:
         tokens: tuple[int, ...] = (),
         error: str | None = None,
     ) -> None:
-        if sequence.status is SequenceStatus.WAITING:
-            self._waiting.remove(sequence)
-        else:
-            self._running.remove(sequence)
-            self.pool.give_back(sequence.slot, keep=reason is not FinishReason.ERROR)
+        self._leave(sequence)
+        self._tell_end(sequence, reason, tokens, error)
+
+    def _tell_end(
+        self,
+        sequence: Sequence,
+        reason: FinishReason,
+        tokens: tuple[int, ...] = (),
+        error: str | None = None,
+    ) -> None:
         sequence.finish(reason)
         del self._by_id[sequence.request_id]
+        self._ended.append(sequence.request_id)
         self._outputs.append(
             SequenceOutput(
                 sequence.request_id,
@@ -252,12 +384,16 @@ class Scheduler:
             )
         )
 
-    def _count(self, batch: ScheduledBatch) -> None:
-        decodes = sum(w.sequence.status is SequenceStatus.DECODE for w in batch.work)
-        self._steps += 1
-        self._decode_tokens += decodes
-        self._decode_steps += decodes > 0
-        self._prefill_tokens += sum(w.num_tokens for w in batch.work) - decodes
+    def _leave(self, sequence: Sequence, *, keep: bool = True) -> None:
+        """Free what the sequence occupies; unless they are lost, its cells are good for others."""
+        if sequence.status is SequenceStatus.WAITING:
+            self._waiting.remove(sequence)
+            return
+        if sequence.status is SequenceStatus.PREFILL:
+            self._prefilling.remove(sequence)
+        else:
+            self._decoding.remove(sequence)
+        self.pool.give_back(sequence.slot, keep=keep)
 
 
 def _cached_tokens_to_tell(sequence: Sequence) -> int:

@@ -11,6 +11,9 @@ import numpy as np
 
 from cria.ipc.messages import FinishReason, Submit
 
+AGEING_SECONDS = 10.0
+"""Of waiting, for which a level of priority stands."""
+
 
 class SequenceStatus(enum.Enum):
     WAITING = "waiting"
@@ -25,6 +28,8 @@ class SequenceStatus(enum.Enum):
 class SequenceEvent(enum.Enum):
     ADMITTED = "admitted"
     PROMPT_COMPUTED = "prompt computed"
+    PREEMPTED = "preempted"
+    """Others need its cells: back to the queue, with what it has generated."""
     ENDED = "ended"
     """For any FinishReason."""
 
@@ -33,7 +38,9 @@ TRANSITIONS: dict[tuple[SequenceStatus, SequenceEvent], SequenceStatus] = {
     (SequenceStatus.WAITING, SequenceEvent.ADMITTED): SequenceStatus.PREFILL,
     (SequenceStatus.WAITING, SequenceEvent.ENDED): SequenceStatus.FINISHED,
     (SequenceStatus.PREFILL, SequenceEvent.PROMPT_COMPUTED): SequenceStatus.DECODE,
+    (SequenceStatus.PREFILL, SequenceEvent.PREEMPTED): SequenceStatus.WAITING,
     (SequenceStatus.PREFILL, SequenceEvent.ENDED): SequenceStatus.FINISHED,
+    (SequenceStatus.DECODE, SequenceEvent.PREEMPTED): SequenceStatus.WAITING,
     (SequenceStatus.DECODE, SequenceEvent.ENDED): SequenceStatus.FINISHED,
 }
 
@@ -47,41 +54,49 @@ class Sequence:
 
     __slots__ = (
         "finish_reason",
-        "last_token",
         "leader",
         "num_cached_tokens",
         "num_computed_tokens",
         "num_generated_tokens",
+        "num_original_tokens",
+        "order",
         "params",
         "prompt",
         "request_id",
         "slot",
         "status",
+        "was_admitted",
     )
 
-    def __init__(self, submit: Submit) -> None:
+    def __init__(self, submit: Submit, arrival: float = 0.0) -> None:
         self.request_id = submit.request_id
         self.prompt = np.array(submit.token_ids, np.int32)
+        """What is to be computed before the next token can be chosen; a preempted sequence's holds
+        what it has generated too."""
+        self.num_original_tokens = len(self.prompt)
         self.params = submit.sampling_params
+        self.order = (arrival + submit.priority * AGEING_SECONDS, submit.request_id)
+        """Smaller is sooner. Everybody's turn comes: whoever arrives late enough is behind."""
         self.status = SequenceStatus.WAITING
         self.slot = -1
         self.num_computed_tokens = 0
-        """Tokens of this sequence whose keys and values are in the cache."""
+        """Tokens of the prompt whose keys and values are in the cache."""
         self.num_cached_tokens = 0
-        """Those of them that were there before it came."""
+        """Those of them that were there when it was first admitted."""
+        self.was_admitted = False
         self.leader: Sequence | None = None
         """A running sequence that is about to compute a prefix of this one's prompt."""
         self.num_generated_tokens = 0
-        self.last_token = -1
+        """While it decodes, the scheduler counts in its stead."""
         self.finish_reason: FinishReason | None = None
 
     def __repr__(self) -> str:
         return f"<Sequence {self.request_id} {self.status.value} slot={self.slot}>"
 
     @property
-    def num_tokens(self) -> int:
-        """Prompt and generated tokens."""
-        return len(self.prompt) + self.num_generated_tokens
+    def num_missing_tokens(self) -> int:
+        """Tokens of the prompt that are not computed yet."""
+        return len(self.prompt) - self.num_computed_tokens
 
     def apply(self, event: SequenceEvent) -> None:
         """Move to the next status; IllegalTransition if the table has none."""

@@ -1,124 +1,194 @@
 """`SlotPool`: the native sequence ids, and what each of them holds in the KV cache.
 
-A slot outlives its sequences: what one has computed stays, until the slot is given to another
-one, and is the *prefix cache*: a prompt that begins like the contents of any slot, idle or busy,
-takes that part over instead of computing it again. Every slot has room for a whole context, so the
-cache can neither be overrun nor has anything to be evicted before its slot is needed.
+A slot outlives its sequences: what one has computed stays, until the slot or its cells are needed
+for another one, and is the *prefix cache*: a prompt that begins like the contents of any slot,
+idle or busy, takes that part over instead of computing it again. What an idle slot holds can be
+evicted at any time, the slot that has been unused for longest first, from its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from cria.engine.cells import CellBook
+
 Tokens = npt.NDArray[np.int32]
 
-
-class Slot:
-    """One native sequence id; `tokens[:length]` are the tokens whose cells it holds."""
-
-    __slots__ = ("id", "is_busy", "last_use", "length", "tokens")
-
-    def __init__(self, slot_id: int, context_size: int) -> None:
-        self.id = slot_id
-        self.tokens: Tokens = np.empty(context_size, np.int32)
-        self.length = 0
-        self.is_busy = False
-        self.last_use = 0
-
-    def hold(self, tokens: Tokens | list[int]) -> None:
-        """Note that the cells of these tokens, which follow the others, are computed."""
-        end = self.length + len(tokens)
-        self.tokens[self.length : end] = tokens
-        self.length = end
+EVICTED_AT_ONCE = 64
+"""Cells at least: cutting a slot takes the same time for one cell as for many."""
 
 
 class Prefix(NamedTuple):
-    """What a sequence starts with: `length` tokens in `slot`, taken over from `source`."""
+    """What a slot holds from now on: the first `length` tokens of `source`, often itself."""
 
     slot: int
     source: int
     length: int
 
 
+class Capacity(NamedTuple):
+    """The sizes of the cache, in tokens but for the first."""
+
+    num_slots: int
+    context_size: int
+    """Of one sequence."""
+    num_cells: int
+    """For all sequences together."""
+
+
 class SlotPool:
-    """`num_slots` slots, ids 0 upwards, each with room for `context_size` tokens.
+    """`tokens[slot, :lengths[slot]]` are the tokens whose cells a slot holds.
 
     `min_shared` is the number of tokens from which taking a prefix over from another slot pays;
-    0 where the model's cache cannot be cut and prefixes cannot be shared at all.
+    0 where the model's cache cannot be cut and prefixes cannot be shared at all. With
+    `shares_cells`, a prefix that is taken over has two owners then; without, it is a copy.
     """
 
-    def __init__(self, num_slots: int, context_size: int, min_shared: int = 1) -> None:
-        self.context_size = context_size
+    def __init__(
+        self, capacity: Capacity, *, min_shared: int = 1, shares_cells: bool = True
+    ) -> None:
+        num_slots, self.context_size, num_cells = capacity
         self.min_shared = min_shared
-        self._slots = [Slot(slot_id, context_size) for slot_id in range(num_slots)]
-        self._num_free = num_slots
+        self.tokens = np.empty((num_slots, self.context_size), np.int32)
+        self.lengths = np.zeros(num_slots, np.int32)
+        self.is_busy = np.zeros(num_slots, bool)
+        self.cells = CellBook(num_cells, num_slots, self.context_size)
+        self._shares_cells = shares_cells
+        self._last_use = np.zeros(num_slots, np.int64)
         self._uses = 0
 
     @property
     def has_free(self) -> bool:
-        return self._num_free > 0
+        return not self.is_busy.all()
 
     @property
     def num_cached_cells(self) -> int:
-        """Cells of idle slots."""
-        return sum(slot.length for slot in self._slots if not slot.is_busy)
+        """Cells that idle slots alone hold."""
+        return self.cells.num_cells - self.cells.num_free - self.cells.num_busy
 
-    def __getitem__(self, slot_id: int) -> Slot:
-        return self._slots[slot_id]
-
-    def take(self, prompt: Tokens) -> Prefix:
+    def match(self, prompt: Tokens) -> Prefix:
         """A free slot, and the longest useful prefix of `prompt` for it; ask `has_free` first.
 
         At least the prompt's last token is left to compute: its logits are not in the cache.
         """
-        assert self.has_free, "no free slot"
         source, length = self._longest_match(prompt[:-1])
         slot = self._choose(source, length)
-        if source is not slot and length < self.min_shared:
+        if source != slot and length < self.min_shared:
             source, length = slot, 0
-        slot.tokens[:length] = source.tokens[:length]
-        slot.length = length
-        slot.is_busy = True
-        self._num_free -= 1
-        return Prefix(slot.id, source.id, length)
+        return Prefix(slot, source, length)
 
-    def give_back(self, slot_id: int, *, keep: bool = True) -> None:
+    def num_needed(self, prefix: Prefix, num_tokens: int) -> int:
+        """How many cells more would be busy if a prompt of `num_tokens` started with `prefix`."""
+        is_shared = self._shares_cells and self.is_busy[prefix.source]
+        return num_tokens - prefix.length if is_shared else num_tokens
+
+    def take(self, prefix: Prefix) -> None:
+        """Give the slot to a sequence that starts with `prefix`, a result of `match`."""
+        slot, source, length = prefix
+        assert not self.is_busy[slot], "the slot is not free"
+        if slot == source:
+            self.cut(slot, length)
+        self.is_busy[slot] = True
+        if slot == source:
+            self.cells.set_busy(slot, length, True)
+            return
+        self._clear_for(slot)
+        self.tokens[slot, :length] = self.tokens[source, :length]
+        self.lengths[slot] = length
+        if self._shares_cells:
+            self.cells.share(source, slot, length)
+        else:
+            self.cells.append(slot, 0, length)
+
+    def hold(self, slot: int, tokens: Tokens) -> None:
+        """Note that the cells of these tokens, which follow the slot's others, are computed."""
+        start = int(self.lengths[slot])
+        self.cells.append(slot, start, len(tokens))
+        self.tokens[slot, start : start + len(tokens)] = tokens
+        self.lengths[slot] = start + len(tokens)
+
+    def hold_each(self, slots: npt.NDArray[np.int32], tokens: Tokens) -> None:
+        """The same for one token in each of these slots."""
+        positions = self.lengths[slots]
+        self.cells.append_each(slots, positions)
+        self.tokens[slots, positions] = tokens
+        self.lengths[slots] = positions + 1
+
+    def give_back(self, slot: int, *, keep: bool = True) -> None:
         """The sequence has ended; what it computed stays, unless its cells are lost."""
-        slot = self._slots[slot_id]
-        assert slot.is_busy, "the slot is free already"
-        slot.is_busy = False
-        self._num_free += 1
+        assert self.is_busy[slot], "the slot is free already"
+        self.is_busy[slot] = False
+        self.cells.set_busy(slot, int(self.lengths[slot]), False)
         self._uses += 1
-        slot.last_use = self._uses
+        self._last_use[slot] = self._uses
         if not keep:
-            slot.length = 0
+            self.cut(slot, 0)
+
+    def cut(self, slot: int, length: int) -> None:
+        """An idle slot holds no more than this from now on."""
+        self.cells.cut(slot, length, int(self.lengths[slot]), busy=False)
+        self.lengths[slot] = length
+
+    def evict(self, num_cells: int, spare: int = -1) -> list[Prefix]:
+        """Cut idle slots until so many cells are free or nothing is left; what became of which.
+
+        The slot `spare` keeps what it holds.
+        """
+        cuts = []
+        while self.cells.num_free < num_cells:
+            victim = self._oldest_with_contents(spare)
+            if victim is None:
+                break
+            self.cut(victim, self._length_without(victim, num_cells - self.cells.num_free))
+            cuts.append(Prefix(victim, victim, int(self.lengths[victim])))
+        return cuts
 
     def check_integrity(self) -> None:
         """The books agree with each other."""
-        assert self._num_free == sum(1 for _ in self._free()), "a slot is lost"
-        assert all(0 <= slot.length <= self.context_size for slot in self._slots)
+        self.cells.check_integrity()
+        assert (0 <= self.lengths).all() and (self.lengths <= self.context_size).all()
 
-    def _free(self) -> Iterator[Slot]:
-        return (slot for slot in self._slots if not slot.is_busy)
+    def _clear_for(self, slot: int) -> None:
+        self.cells.cut(slot, 0, int(self.lengths[slot]), busy=False)
 
-    def _longest_match(self, prompt: Tokens) -> tuple[Slot, int]:
+    def _length_without(self, slot: int, num_cells: int) -> int:
+        """What is left of an idle slot if so many cells are taken from its end."""
         if not self.min_shared:
-            return self._slots[0], 0
-        matches = (
-            (common_length(slot.tokens[: slot.length], prompt), slot) for slot in self._slots
+            return 0  # a model whose cache cannot be cut
+        return max(0, int(self.lengths[slot]) - max(num_cells, EVICTED_AT_ONCE))
+
+    def _oldest_with_contents(self, spare: int) -> int | None:
+        candidates = ~self.is_busy & (self.lengths > 0)
+        if spare >= 0:
+            candidates[spare] = False
+        if not candidates.any():
+            return None
+        slots = np.flatnonzero(candidates)
+        return int(slots[self._last_use[slots].argmin()])
+
+    def _longest_match(self, prompt: Tokens) -> tuple[int, int]:
+        """The slot and the length; of several alike an idle one, of these the first."""
+        if not self.min_shared or not len(prompt):
+            return 0, 0
+        candidates = np.flatnonzero((self.lengths > 0) & (self.tokens[:, 0] == prompt[0]))
+        matches = [
+            (common_length(self.tokens[slot, : self.lengths[slot]], prompt), int(slot))
+            for slot in candidates
+        ]
+        length, slot = max(
+            matches, key=lambda match: (match[0], not self.is_busy[match[1]]), default=(0, 0)
         )
-        length, slot = max(matches, key=lambda match: (match[0], not match[1].is_busy))
         return slot, length
 
-    def _choose(self, source: Slot, length: int) -> Slot:
+    def _choose(self, source: int, length: int) -> int:
         """The source itself if little of it would be lost, else the one unused for longest."""
-        if not source.is_busy and 2 * length >= source.length > 0:
+        if not self.is_busy[source] and 2 * length >= self.lengths[source] > 0:
             return source
-        return min(self._free(), key=lambda slot: (slot.last_use, slot.id))
+        free = np.flatnonzero(~self.is_busy)
+        return int(free[self._last_use[free].argmin()])
 
 
 def common_length(one: Tokens, other: Tokens) -> int:

@@ -25,6 +25,7 @@ from cria.config import EngineConfig
 from cria.errors import EngineDied, EngineError, EngineUnavailable, ServerStopping
 from cria.ipc import codec
 from cria.ipc.messages import (
+    STALL_BOUNDS_MS,
     Cancel,
     EngineStats,
     LoadFailed,
@@ -65,6 +66,12 @@ class EngineStatus(msgspec.Struct, frozen=True):
     """Why the model cannot be loaded; the engine is not started again after that."""
     restarts: int = 0
     pid: int = 0
+
+    @property
+    def stalls_ms(self) -> dict[str, int]:
+        """How many pauses between two tokens of a sequence were not longer than so many ms."""
+        bounds = [*map(str, STALL_BOUNDS_MS), "longer"]
+        return dict(zip(bounds, self.stats.stalls, strict=False))
 
 
 class EngineClient:

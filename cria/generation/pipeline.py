@@ -145,7 +145,7 @@ class Generation:
     ) -> Run:
         for token_ids in prompts:
             self._check_length(token_ids, param)
-        run = Run(head, self._client)
+        run = Run(head, self._client, priority=request.level, service_tier=request.tier_served)
         self._heartbeats.add(run)
         run.warnings = self._clamped(request, max(map(len, prompts)))
         params = request.sampling_params()

@@ -72,9 +72,18 @@ class _Choice:
 class Run:
     """Read `events()` once, to its end or not; `cancel()` from anywhere ends it early."""
 
-    def __init__(self, head: RunHead, client: EngineClient) -> None:
+    def __init__(
+        self,
+        head: RunHead,
+        client: EngineClient,
+        *,
+        priority: int = 0,
+        service_tier: str | None = None,
+    ) -> None:
         self.id, self.created, self.model = head
+        self.service_tier = service_tier
         self._client = client
+        self._priority = priority
         self._queue: queue.SimpleQueue[tuple[int, SequenceOutput | CriaError | Heartbeat]] = (
             queue.SimpleQueue()
         )
@@ -110,7 +119,7 @@ class Run:
             choice = _Choice(make_processor(), counts_cached=number == 0)
             self._choices.append(choice)
             sink = partial(self._put, len(self._choices) - 1)
-            choice.request_id = self._client.submit(token_ids, each, sink)
+            choice.request_id = self._client.submit(token_ids, each, sink, self._priority)
 
     def events(self) -> Iterator[Event]:
         """What happens, as it happens.

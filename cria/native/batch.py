@@ -56,9 +56,26 @@ class Batch:
         if end > self.capacity:
             raise ValueError(f"batch of {self.capacity} tokens cannot take {end}")
         self.token[begin:end] = token_ids
-        self.position[begin:end] = range(start, start + len(token_ids))
+        self.position[begin:end] = np.arange(start, start + len(token_ids))
         self.sequence_id[begin:end] = sequence_id
         self.output[begin:end] = 0
         self.output[end - 1] = output
         self.num_tokens = end
         return end - 1
+
+    def append_each(
+        self,
+        token_ids: Tokens,
+        positions: Tokens,
+        sequence_ids: Tokens,
+        output: bool | npt.NDArray[np.bool_],
+    ) -> None:
+        """Add one token of each of these sequences; those with `output` get a row of logits."""
+        begin, end = self.num_tokens, self.num_tokens + len(token_ids)
+        if end > self.capacity:
+            raise ValueError(f"batch of {self.capacity} tokens cannot take {end}")
+        self.token[begin:end] = token_ids
+        self.position[begin:end] = positions
+        self.sequence_id[begin:end] = sequence_ids
+        self.output[begin:end] = output
+        self.num_tokens = end

@@ -90,7 +90,12 @@ class Context(NativeHandle):
         self._unified = options.unified
 
     def decode(self, batch: Batch) -> None:
-        """Compute the batch, and wait for the result.
+        """Compute the batch, and wait for the result; NativeError as from `submit`."""
+        self.submit(batch)
+        self.wait()
+
+    def submit(self, batch: Batch) -> None:
+        """Compute the batch: a CPU has done it on return, a GPU has begun.
 
         NativeError leaves the cache as it was for the codes 1 and -1, which `code` tells.
         """
@@ -100,6 +105,10 @@ class Context(NativeHandle):
         if code:
             log.drain(self.library)
             raise DecodeError(code)
+
+    def wait(self) -> None:
+        """Until everything submitted is computed."""
+        self.library.cria_synchronize(self.pointer)
 
     def logits(self, num_rows: int) -> npt.NDArray[np.float32]:
         """The rows of the last decode, [num_rows, vocab_size], in the batch's order.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -17,38 +15,42 @@ MAX_THREADS = 16
 
 
 class RowSampler:
-    """Room for `max_rows` rows; one per process, since its threads are."""
+    """Samplers of `num_slots` slots; one per process, since its threads are."""
 
-    def __init__(self, library: Library, max_rows: int, num_threads: int) -> None:
+    def __init__(self, library: Library, num_slots: int, num_threads: int) -> None:
         self._library = library
-        self._chains = np.zeros(max_rows, np.uint64)
-        self._direct = np.zeros(max_rows, np.uint64)
-        self._tokens = np.zeros(max_rows, np.int32)
+        self._samplers: list[Sampler] = [None] * num_slots
+        self._chains = np.zeros(num_slots, np.uint64)
+        self._direct = np.zeros(num_slots, np.uint64)
+        self._tokens = np.zeros(num_slots, np.int32)
         # The caller's thread works too.
-        library.cria_sampling_threads(min(num_threads, MAX_THREADS, max_rows) - 1)
+        library.cria_sampling_threads(min(num_threads, MAX_THREADS, num_slots) - 1)
 
-    def sample(self, logits: npt.NDArray[np.float32], samplers: Sequence[Sampler]) -> list[int]:
-        """One token per row of `logits` [num_rows, vocab_size]; no sampler means the most likely.
+    def assign(self, slot: int, sampler: Sampler) -> None:
+        """The rows of this slot are chosen by `sampler` from now on; None: the most likely."""
+        self._samplers[slot] = sampler
+        address = 0 if sampler is None else sampler.pointer.value
+        self._chains[slot] = address if isinstance(sampler, SamplerChain) else 0
+        self._direct[slot] = address if isinstance(sampler, DirectSampler) else 0
+
+    def sample(
+        self, logits: npt.NDArray[np.float32], slots: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.int32]:
+        """One token per row of `logits` [num_rows, vocab_size]; `slots` tells whose row it is.
 
         Chains choose as llama.cpp's `llama_sampler_sample` would, and remember the choice;
         direct samplers choose as a chain with their parameters would.
         -1 where nothing can be chosen: every token is banned, or a logit is not a number.
+        The next call overwrites the result.
         """
         num_rows, vocab_size = logits.shape
-        self._chains[:num_rows] = _pointers(samplers, SamplerChain)
-        self._direct[:num_rows] = _pointers(samplers, DirectSampler)
+        chains, direct = self._chains[slots], self._direct[slots]
         self._library.cria_sample_rows(
             logits.ctypes.data,
             num_rows,
             vocab_size,
-            self._chains.ctypes.data,
-            self._direct.ctypes.data,
+            chains.ctypes.data,
+            direct.ctypes.data,
             self._tokens.ctypes.data,
         )
-        tokens: list[int] = self._tokens[:num_rows].tolist()
-        return tokens
-
-
-def _pointers(samplers: Sequence[Sampler], kind: type) -> list[int]:
-    """The address of each sampler of this kind, 0 for the others."""
-    return [s.pointer.value if s is not None and isinstance(s, kind) else 0 for s in samplers]
+        return self._tokens[:num_rows]

@@ -245,6 +245,8 @@ CRIA: tuple[Row, ...] = (
     Row("cria_llama_identity", c_void_p, ()),
     # int32_t cria_decode(llama_context * ctx, const llama_batch * batch);
     Row("cria_decode", c_int32, (ContextPointer, POINTER(structs.llama_batch)), is_exception),
+    # int32_t cria_synchronize(llama_context * ctx);
+    Row("cria_synchronize", c_int32, (ContextPointer,), is_exception),
     # int32_t cria_token_to_piece(const llama_vocab * vocab, llama_token token, char * piece,
     #     int32_t capacity, int32_t lstrip, bool special);
     Row(

@@ -32,7 +32,11 @@ def json_response(body: bytes, status: int = 200) -> Response:
 def head_of(run: Run) -> ResponseHead:
     """The members that all objects of one answer share."""
     return ResponseHead(
-        id=run.id, created=run.created, model=run.model, system_fingerprint=SYSTEM_FINGERPRINT
+        id=run.id,
+        created=run.created,
+        model=run.model,
+        system_fingerprint=SYSTEM_FINGERPRINT,
+        service_tier=run.service_tier,
     )
 
 

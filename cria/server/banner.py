@@ -41,7 +41,10 @@ def _capacity(generation: Generation) -> list[str]:
     if info is None:
         return []
     sequences = "1 sequence" if info.num_slots == 1 else f"{info.num_slots} sequences"
-    return [f"{sequences} of {info.context_size} tokens each, on {info.device}"]
+    tokens = f"{info.context_size} tokens each"
+    if info.num_cells < info.num_slots * info.context_size:
+        tokens = f"up to {info.context_size} tokens, {info.num_cells} together"
+    return [f"{sequences} of {tokens}, on {info.device}"]
 
 
 def _warnings(generation: Generation, config: ServerConfig) -> list[str]:

@@ -118,7 +118,7 @@ def test_unknown_fields_are_reported_at_their_paths() -> None:
 
 def test_fields_without_effect_are_reported() -> None:
     assert decode_completion(user="u")[1] == ("user",)
-    noted = {"user": "u", "metadata": {"a": "b"}, "service_tier": "auto", "verbosity": "low"}
+    noted = {"user": "u", "metadata": {"a": "b"}, "verbosity": "low"}
     assert set(decode_chat(**noted)[1]) == set(noted)
 
 

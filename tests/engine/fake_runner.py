@@ -3,54 +3,145 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
-from cria.engine.scheduler import ScheduledBatch
+import numpy as np
+
+from cria.engine.pacing import PrefillPacer
+from cria.engine.scheduler import Limits, ScheduledBatch, Scheduler
 from cria.engine.sequence import Sequence
+from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import NativeError
+from cria.ipc.messages import SequenceOutput, StepOutput
 
 END = 0
 """The fake's end-of-generation token."""
 
+NextToken = Callable[[int, int], int]
+"""Of the request id and the number of tokens that the sequence has already."""
 
-def count_up(sequence: Sequence) -> int:
+
+def count_up(request_id: int, num_tokens: int) -> int:
     """1, 2, 3, ..."""
-    return sequence.num_generated_tokens + 1
+    return num_tokens + 1
 
 
 class FakeRunner:
-    """Keeps the books that llama.cpp keeps: which tokens each slot holds, in which order."""
+    """Keeps the books that llama.cpp keeps: which tokens each slot holds, in which cells."""
 
-    def __init__(self, context_size: int, next_token: Callable[[Sequence], int] = count_up) -> None:
-        self.context_size = context_size
+    def __init__(self, num_cells: int, next_token: NextToken = count_up) -> None:
+        self.num_cells = num_cells
         self.next_token = next_token
         self.contents: dict[int, list[int]] = {}
         self.batches: list[list[tuple[int, int]]] = []
+        self.events: list[str] = []
         self.fail_next = False
+        self._cells: dict[int, list[int]] = {}
+        self._new_cells = count()
+        self._sequences: dict[int, Sequence] = {}  # by slot
+        self._generated: dict[int, list[int]] = {}  # by request id
 
-    def run(self, batch: ScheduledBatch) -> list[int]:
+    def start(self, batch: ScheduledBatch) -> None:
+        self.events.append("start")
+        for request_id in batch.ended:
+            self._generated.pop(request_id, None)
+        for sequence in batch.admitted:
+            self._sequences[sequence.slot] = sequence
+            self._generated.setdefault(sequence.request_id, [])
         for slot, source, length in batch.prefixes:
             held = self.contents.get(source, [])
             assert len(held) >= length, "the source holds too little"
             self.contents[slot] = held[:length]
+            self._cells[slot] = self._cells.get(source, [])[:length]
         if self.fail_next:
             self.fail_next = False
             self.lose(batch)
             raise NativeError("told to fail")
-        for sequence, num_tokens, _ in batch.work:
-            self._compute(sequence, num_tokens)
-        if batch.work:
-            self.batches.append([(w.sequence.request_id, w.num_tokens) for w in batch.work])
-        return [self.next_token(w.sequence) for w in batch.work if w.samples]
+
+    def finish(self, batch: ScheduledBatch) -> Tokens:
+        self.events.append("finish")
+        work = [(self._sequences[slot], 1) for slot in batch.decodes.tolist()]
+        work += [(prefill.sequence, prefill.num_tokens) for prefill in batch.prefills]
+        for slot in batch.decodes.tolist():
+            self._append(slot, [self._generated[self._sequences[slot].request_id][-1]])
+        for prefill in batch.prefills:
+            self._prefill(prefill.sequence, prefill.num_tokens)
+        self.batches.append([(sequence.request_id, tokens) for sequence, tokens in work])
+        return np.array([self._draw(slot) for slot in batch.sampling_slots], np.int32)
 
     def lose(self, batch: ScheduledBatch) -> None:
         """What a failed step does: the cells of its sequences are gone."""
-        for work in batch.work:
-            self.contents.pop(work.sequence.slot, None)
+        slots = [*batch.decodes.tolist(), *(work.sequence.slot for work in batch.prefills)]
+        for slot in slots:
+            self.contents.pop(slot, None)
+            self._cells.pop(slot, None)
 
-    def _compute(self, sequence: Sequence, num_tokens: int) -> None:
+    def _prefill(self, sequence: Sequence, num_tokens: int) -> None:
         held = self.contents.setdefault(sequence.slot, [])
         assert len(held) == sequence.num_computed_tokens, "positions must not have gaps"
         prompt = sequence.prompt.tolist()
-        assert held[: len(prompt)] == prompt[: len(held)], "the cache holds another prompt"
-        held += prompt[len(held) : len(held) + num_tokens] or [sequence.last_token]
-        assert len(held) <= self.context_size, "the cache is overrun"
+        assert held == prompt[: len(held)], "the cache holds another prompt"
+        self._append(sequence.slot, prompt[len(held) : len(held) + num_tokens])
+
+    def _append(self, slot: int, tokens: list[int]) -> None:
+        self.contents[slot] = self.contents.get(slot, []) + tokens
+        self._cells[slot] = self._cells.get(slot, []) + [next(self._new_cells) for _ in tokens]
+        assert self.num_used_cells() <= self.num_cells, "the cache is overrun"
+
+    def num_used_cells(self) -> int:
+        """Cells with at least one owner."""
+        return len(set().union(*self._cells.values()))
+
+    def _draw(self, slot: int) -> int:
+        sequence = self._sequences[slot]
+        generated = self._generated[sequence.request_id]
+        token = self.next_token(sequence.request_id, len(generated))
+        generated.append(token)
+        return token
+
+
+class Bench:
+    """A scheduler and a runner, stepped by hand; prompts beside decodes are cut to 4 tokens."""
+
+    def __init__(
+        self,
+        num_slots: int = 4,
+        context_size: int = 32,
+        *,
+        min_shared: int = 0,
+        num_cells: int | None = None,
+        batch_size: int = 16,
+        next_token: NextToken = count_up,
+    ) -> None:
+        cells = num_cells or num_slots * context_size
+        self.pool = SlotPool(Capacity(num_slots, context_size, cells), min_shared=min_shared)
+        limits = Limits(context_size, batch_size)
+        self.scheduler = Scheduler(self.pool, limits, {END}, PrefillPacer(1.0, 4))
+        self.runner = FakeRunner(cells, next_token)
+
+    def step(self) -> list[SequenceOutput]:
+        """Everything that one step has produced, in the form of single outputs."""
+        batch = self.scheduler.schedule()
+        if not batch.is_empty:
+            self.runner.start(batch)
+            self.scheduler.advance(batch, self.runner.finish(batch))
+        return unpack(self.scheduler.take_output())
+
+    def run(self) -> dict[int, list[SequenceOutput]]:
+        """To the end; the outputs of each request."""
+        outputs: dict[int, list[SequenceOutput]] = {}
+        while not self.scheduler.is_idle:
+            for output in self.step():
+                outputs.setdefault(output.request_id, []).append(output)
+        return outputs
+
+
+def unpack(step: StepOutput) -> list[SequenceOutput]:
+    """All outputs by request id, those that crossed as flat lists too."""
+    flat = zip(step.request_ids, step.token_ids, strict=True)
+    outputs = [SequenceOutput(request_id, (token,)) for request_id, token in flat]
+    return sorted([*step.outputs, *outputs], key=lambda output: output.request_id)
+
+
+def tokens_of(outputs: list[SequenceOutput]) -> list[int]:
+    return [token for output in outputs for token in output.token_ids]

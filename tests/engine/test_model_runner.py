@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from cria.config import EngineConfig
+from cria.engine.batching import MAX_FILLERS, StreamsBatching
 from cria.engine.model_runner import ModelRunner
+from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduler import Limits, Scheduler
-from cria.engine.slots import SlotPool
+from cria.engine.slots import Capacity, SlotPool
 from cria.errors import ModelFileError, NativeError, SetupError
 from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, Submit
 from cria.sampling_params import SamplingParams
+from tests.engine.fake_runner import unpack
 
 LAYOUTS = ["unified", "streams"]
 
@@ -32,13 +35,28 @@ def runner(request: pytest.FixtureRequest, tiny_gguf: Path) -> Iterator[ModelRun
 class Bench:
     """A scheduler and a runner, stepped by hand."""
 
-    def __init__(self, runner: ModelRunner, prefill_chunk: int = 5, min_shared: int = 0) -> None:
+    def __init__(
+        self,
+        runner: ModelRunner,
+        prefill_chunk: int = 5,
+        min_shared: int = 0,
+        num_cells: int | None = None,
+    ) -> None:
         self.runner = runner
-        info = runner.info
-        context_size = runner.limits.context_size
-        self.pool = SlotPool(info.num_slots, context_size, min_shared)
-        limits = Limits(context_size, 40, prefill_chunk)
-        self.scheduler = Scheduler(self.pool, limits, runner.end_of_generation)
+        runner._batching.free(range(runner.info.num_slots))  # what another bench has left
+        runner._samplers.clear()
+        info, context_size = runner.info, runner.limits.context_size
+        self.pool = SlotPool(
+            Capacity(info.num_slots, context_size, num_cells or info.num_cells),
+            min_shared=min_shared,
+            shares_cells=info.kv_layout == "unified",
+        )
+        self.scheduler = Scheduler(
+            self.pool,
+            Limits(context_size, 40),
+            runner.end_of_generation,
+            PrefillPacer(1.0, prefill_chunk),
+        )
         self.tokens: dict[int, list[int]] = {}
         self.last: dict[int, SequenceOutput] = {}
 
@@ -50,10 +68,10 @@ class Bench:
 
     def step(self) -> None:
         batch = self.scheduler.schedule()
-        tokens = self.runner.run(batch)
-        if batch.work:
-            self.scheduler.advance(batch, tokens)
-        for output in self.scheduler.take_outputs():
+        if not batch.is_empty:
+            self.runner.start(batch)
+            self.scheduler.advance(batch, self.runner.finish(batch))
+        for output in unpack(self.scheduler.take_output()):
             self.tokens.setdefault(output.request_id, []).extend(output.token_ids)
             if output.finish_reason is not None:
                 self.last[output.request_id] = output
@@ -62,9 +80,17 @@ class Bench:
     def run(self) -> dict[int, list[int]]:
         while not self.scheduler.is_idle:
             self.step()
-        for slot, length in enumerate(self.runner._lengths):
-            assert self.runner._context.last_position(slot) == length - 1
+        assert self.runner._batching.lengths.tolist() == self.pool.lengths.tolist()
+        for slot in range(self.runner.info.num_slots):
+            assert self.runner._context.last_position(slot) == end_of(self.runner, slot) - 1
         return self.tokens
+
+
+def end_of(runner: ModelRunner, slot: int) -> int:
+    """The cells of a slot, fillers included."""
+    batching = runner._batching
+    ends = batching._ends if isinstance(batching, StreamsBatching) else batching.lengths
+    return int(ends[slot])
 
 
 def alone(runner: ModelRunner, prompt: list[int], **params: object) -> list[int]:
@@ -131,17 +157,63 @@ def test_a_hole_costs_no_forward_pass(tiny_gguf: Path) -> None:
     runner = make_runner(tiny_gguf, kv_layout="streams")
     bench = Bench(runner)
     for request_id in range(5):
-        bench.submit(request_id, [300 + request_id], max_tokens=40)
+        bench.submit(request_id, [300 + request_id], max_tokens=120)
     bench.step()
     held = runner._context.last_position(1)
     for request_id in (1, 3):
         bench.scheduler.cancel(Cancel(request_id))
     bench.step()
-    bench.step()
-    batch = runner._batch
+    batch = runner._batching.batch
     assert list(batch.sequence_id[: batch.num_tokens]) == [0, 1, 2, 3, 4]
-    assert runner._context.last_position(1) == held, "the filler is gone again"
+    for _ in range(2 * MAX_FILLERS):
+        bench.step()
+        assert runner._context.last_position(1) <= held + MAX_FILLERS, "fillers pile up"
     bench.run()
+
+
+def test_prompts_of_nearly_one_length_are_padded_to_one(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="streams")
+    prompts = [list(range(300, 300 + length)) for length in (5, 7, 6)]
+    expected = [alone(runner, prompt, max_tokens=4) for prompt in prompts]
+    bench = Bench(runner)
+    for request_id, prompt in enumerate(prompts):
+        bench.submit(request_id, prompt, max_tokens=4)
+    bench.step()
+    batch = runner._batching.batch
+    ids = batch.sequence_id[: batch.num_tokens].tolist()
+    assert {ids.count(slot) for slot in set(ids)} == {7}
+    assert list(bench.run().values()) == expected
+
+
+def test_sequences_that_do_not_fit_together_take_turns(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="unified", num_cells=256, num_slots=3)
+    prompts = [[300 + number] * 20 for number in range(3)]
+    bench = Bench(runner, min_shared=4)
+    for request_id, prompt in enumerate(prompts):
+        bench.submit(request_id, prompt, max_tokens=200, temperature=1.0, seed=request_id)
+    together = bench.run()
+    assert bench.scheduler.stats().preemptions_total > 0
+    assert [len(tokens) for tokens in together.values()] == [200] * 3
+    # The numbers of a preempted sequence go on, so its draws differ from its first ones.
+    assert all(tokens[:20] != tokens[-20:] for tokens in together.values())
+
+
+def test_the_books_know_exactly_what_fits(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="unified", num_cells=256, num_slots=2)
+    bench = Bench(runner)
+    bench.submit(0, [300] * 100, max_tokens=150)
+    for _ in range(40):
+        bench.step()
+    context, batch = runner._context, runner._batching.batch
+    free = bench.pool.cells.num_free
+    for count, fits in ((free + 1, False), (free, True)):
+        batch.clear()
+        batch.append([301] * count, 0, 1, False)
+        if fits:
+            context.decode(batch)
+        else:
+            with pytest.raises(NativeError, match="no room"):
+                context.decode(batch)
 
 
 def test_seeded_sampling_repeats(runner: ModelRunner) -> None:
@@ -164,9 +236,11 @@ def test_a_sequence_for_which_nothing_can_be_chosen_fails_alone(tiny_gguf: Path)
     bench.submit(0, [300], max_tokens=3)
     bench.submit(1, [301], max_tokens=3)
     batch = bench.scheduler.schedule()
-    tokens = runner.run(batch)
-    bench.scheduler.advance(batch, [tokens[0], -1])
-    outputs = {output.request_id: output for output in bench.scheduler.take_outputs()}
+    runner.start(batch)
+    tokens = runner.finish(batch)
+    tokens[1] = -1
+    bench.scheduler.advance(batch, tokens)
+    outputs = {output.request_id: output for output in unpack(bench.scheduler.take_output())}
     assert outputs[1].finish_reason is FinishReason.ERROR
     assert outputs[1].error == "no token can be chosen"
     assert outputs[0].finish_reason is None
@@ -180,11 +254,12 @@ def test_a_failed_step_frees_its_sequences(
     bench.submit(0, [300, 301], max_tokens=5)
     bench.step()
     with monkeypatch.context() as patch:
-        patch.setattr(runner._context, "decode", _raise)
+        patch.setattr(runner._context, "submit", _raise)
         batch = bench.scheduler.schedule()
         with pytest.raises(NativeError):
-            runner.run(batch)
-    bench.scheduler.fail([work.sequence for work in batch.work], "failed")
+            runner.start(batch)
+            runner.finish(batch)
+    bench.scheduler.fail(batch, "failed")
     bench.submit(1, [300, 301], max_tokens=5)
     assert bench.run()[1] == alone(runner, [300, 301], max_tokens=5)
 

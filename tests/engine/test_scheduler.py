@@ -5,113 +5,86 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cria.engine.scheduler import Limits, Scheduler
-from cria.engine.sequence import Sequence
-from cria.engine.slots import SlotPool
 from cria.errors import NativeError
 from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, Submit
 from cria.sampling_params import SamplingParams
-from tests.engine.fake_runner import END, FakeRunner, count_up
+from tests.engine.fake_runner import END, Bench, FakeRunner, tokens_of, unpack
 
 CONTEXT = 32
-LIMITS = Limits(context_size=CONTEXT, batch_size=16, prefill_chunk=4)
 
 
-def make(num_slots: int = 4, min_shared: int = 0) -> tuple[Scheduler, FakeRunner]:
-    pool = SlotPool(num_slots, CONTEXT, min_shared)
-    return Scheduler(pool, LIMITS, {END}), FakeRunner(CONTEXT)
-
-
-def submit(request_id: int, prompt: int | list[int], max_tokens: int = 5) -> Submit:
+def submit(
+    request_id: int, prompt: int | list[int], max_tokens: int = 5, priority: int = 0
+) -> Submit:
     """A prompt of so many tokens, or of these."""
     tokens = [9] * prompt if isinstance(prompt, int) else prompt
-    return Submit(request_id, tokens, SamplingParams(max_tokens=max_tokens))
-
-
-def step(scheduler: Scheduler, runner: FakeRunner) -> list[SequenceOutput]:
-    batch = scheduler.schedule()
-    tokens = runner.run(batch)
-    if batch.work:
-        scheduler.advance(batch, tokens)
-    return scheduler.take_outputs()
-
-
-def run_to_end(scheduler: Scheduler, runner: FakeRunner) -> dict[int, list[SequenceOutput]]:
-    outputs: dict[int, list[SequenceOutput]] = {}
-    while not scheduler.is_idle:
-        for output in step(scheduler, runner):
-            outputs.setdefault(output.request_id, []).append(output)
-    return outputs
-
-
-def tokens_of(outputs: list[SequenceOutput]) -> list[int]:
-    return [token for output in outputs for token in output.token_ids]
+    return Submit(request_id, tokens, SamplingParams(max_tokens=max_tokens), priority)
 
 
 def test_one_sequence_from_prompt_to_limit() -> None:
-    scheduler, runner = make()
-    scheduler.submit(submit(1, 3, max_tokens=4))
-    outputs = run_to_end(scheduler, runner)[1]
+    bench = Bench()
+    bench.scheduler.submit(submit(1, 3, max_tokens=4))
+    outputs = bench.run()[1]
     assert tokens_of(outputs) == [1, 2, 3, 4]
     assert outputs[-1].finish_reason is FinishReason.LENGTH
     assert outputs[-1].num_generated_tokens == 4
-    assert runner.batches == [[(1, 3)], [(1, 1)], [(1, 1)], [(1, 1)]]
-    assert runner.contents == {0: [9, 9, 9, 1, 2, 3]}, "kept for prompts that begin alike"
+    assert bench.runner.batches == [[(1, 3)], [(1, 1)], [(1, 1)], [(1, 1)]]
+    assert bench.runner.contents == {0: [9, 9, 9, 1, 2, 3]}, "kept for prompts that begin alike"
 
 
 def test_an_end_of_generation_token_ends_and_is_not_sent() -> None:
-    scheduler, runner = make()
-    runner.next_token = lambda s: count_up(s) if s.num_generated_tokens < 2 else END
-    scheduler.submit(submit(1, 3))
-    outputs = run_to_end(scheduler, runner)[1]
+    bench = Bench()
+    bench.runner.next_token = lambda _, count: count + 1 if count < 2 else END
+    bench.scheduler.submit(submit(1, 3))
+    outputs = bench.run()[1]
     assert tokens_of(outputs) == [1, 2]
     assert outputs[-1].finish_reason is FinishReason.STOP
     assert outputs[-1].num_generated_tokens == 3
 
 
 def test_the_context_is_a_limit_too() -> None:
-    scheduler, runner = make()
-    scheduler.submit(submit(1, CONTEXT - 3, max_tokens=100))
-    outputs = run_to_end(scheduler, runner)[1]
+    bench = Bench()
+    bench.scheduler.submit(submit(1, CONTEXT - 3, max_tokens=100))
+    outputs = bench.run()[1]
     assert len(tokens_of(outputs)) == 3
     assert outputs[-1].finish_reason is FinishReason.LENGTH
 
 
 def test_sequences_join_and_leave_between_steps() -> None:
-    scheduler, runner = make()
-    scheduler.submit(submit(1, 2, max_tokens=4))
-    step(scheduler, runner)
-    scheduler.submit(submit(2, 2, max_tokens=2))
-    run_to_end(scheduler, runner)
-    assert runner.batches[1] == [(1, 1), (2, 2)]
-    assert runner.batches[2] == [(1, 1), (2, 1)]
-    assert runner.batches[3] == [(1, 1)]
+    bench = Bench()
+    bench.scheduler.submit(submit(1, 2, max_tokens=4))
+    bench.step()
+    bench.scheduler.submit(submit(2, 2, max_tokens=2))
+    bench.run()
+    assert bench.runner.batches[1] == [(1, 1), (2, 2)]
+    assert bench.runner.batches[2] == [(1, 1), (2, 1)]
+    assert bench.runner.batches[3] == [(1, 1)]
 
 
 def test_a_long_prompt_is_computed_in_chunks_beside_running_decodes() -> None:
-    scheduler, runner = make()
-    scheduler.submit(submit(1, 2, max_tokens=6))
-    step(scheduler, runner)
-    scheduler.submit(submit(2, 10, max_tokens=1))
-    run_to_end(scheduler, runner)
-    assert runner.batches[1:4] == [[(1, 1), (2, 4)], [(1, 1), (2, 4)], [(1, 1), (2, 2)]]
+    bench = Bench()
+    bench.scheduler.submit(submit(1, 2, max_tokens=6))
+    bench.step()
+    bench.scheduler.submit(submit(2, 10, max_tokens=1))
+    bench.run()
+    assert bench.runner.batches[1:4] == [[(1, 1), (2, 4)], [(1, 1), (2, 4)], [(1, 1), (2, 2)]]
 
 
 def test_without_decodes_prompts_get_the_whole_budget() -> None:
-    scheduler, runner = make()
-    scheduler.submit(submit(1, 20, max_tokens=1))
-    scheduler.submit(submit(2, 20, max_tokens=1))
-    step(scheduler, runner)
-    step(scheduler, runner)
-    assert runner.batches == [[(1, 16)], [(1, 4), (2, 12)]]
+    bench = Bench()
+    bench.scheduler.submit(submit(1, 20, max_tokens=1))
+    bench.scheduler.submit(submit(2, 20, max_tokens=1))
+    bench.step()
+    bench.step()
+    assert bench.runner.batches == [[(1, 16)], [(1, 4), (2, 12)]]
 
 
 def test_more_sequences_than_slots_wait_in_order() -> None:
-    scheduler, runner = make(num_slots=2)
+    bench = Bench(num_slots=2)
     for request_id in range(5):
-        scheduler.submit(submit(request_id, 2, max_tokens=2))
-    assert (scheduler.stats().num_waiting, scheduler.stats().num_running) == (5, 0)
-    outputs = run_to_end(scheduler, runner)
+        bench.scheduler.submit(submit(request_id, 2, max_tokens=2))
+    assert (bench.scheduler.stats().num_waiting, bench.scheduler.stats().num_running) == (5, 0)
+    outputs = bench.run()
     assert list(outputs) == [0, 1, 2, 3, 4]
     assert {len(tokens_of(o)) for o in outputs.values()} == {2}
 
@@ -125,62 +98,62 @@ def test_more_sequences_than_slots_wait_in_order() -> None:
     ],
 )
 def test_what_can_never_run_is_refused_at_once(message: Submit, reason: str) -> None:
-    scheduler, runner = make()
-    scheduler.submit(message)
-    assert step(scheduler, runner) == [SequenceOutput(1, (), FinishReason.ERROR, 0, reason)]
-    assert runner.batches == []
+    bench = Bench()
+    bench.scheduler.submit(message)
+    assert bench.step() == [SequenceOutput(1, (), FinishReason.ERROR, 0, reason)]
+    assert bench.runner.batches == []
 
 
 def test_a_request_id_in_use_is_refused_and_the_first_one_goes_on() -> None:
-    scheduler, runner = make()
-    scheduler.submit(submit(1, 2, max_tokens=2))
-    scheduler.submit(submit(1, 2))
-    (refusal,) = scheduler.take_outputs()
+    bench = Bench()
+    bench.scheduler.submit(submit(1, 2, max_tokens=2))
+    bench.scheduler.submit(submit(1, 2))
+    (refusal,) = bench.scheduler.take_output().outputs
     assert refusal.error == "request id 1 is in use"
-    assert tokens_of(run_to_end(scheduler, runner)[1]) == [1, 2]
+    assert tokens_of(bench.run()[1]) == [1, 2]
 
 
 @pytest.mark.parametrize("steps_before", [0, 1, 3])
 def test_cancel_frees_the_slot_before_the_next_step(steps_before: int) -> None:
-    scheduler, runner = make(num_slots=1)
-    scheduler.submit(submit(1, 20, max_tokens=10))
+    bench = Bench(num_slots=1)
+    bench.scheduler.submit(submit(1, 20, max_tokens=10))
     for _ in range(steps_before):
-        step(scheduler, runner)
-    scheduler.cancel(Cancel(1))
-    scheduler.submit(submit(2, 2, max_tokens=1))
-    outputs = run_to_end(scheduler, runner)
+        bench.step()
+    bench.scheduler.cancel(Cancel(1))
+    bench.scheduler.submit(submit(2, 2, max_tokens=1))
+    outputs = bench.run()
     assert outputs[1][-1].finish_reason is FinishReason.CANCELLED
     assert tokens_of(outputs[2]) == [1]
-    assert len(runner.batches[steps_before]) == 1, "the next step computes the second sequence only"
-    assert runner.batches[steps_before][0][0] == 2
+    assert len(bench.runner.batches[steps_before]) == 1, "only the second is left"
+    assert bench.runner.batches[steps_before][0][0] == 2
 
 
 def test_cancelling_what_has_ended_or_never_was_does_nothing() -> None:
-    scheduler, runner = make()
-    scheduler.submit(submit(1, 2, max_tokens=1))
-    run_to_end(scheduler, runner)
-    scheduler.cancel(Cancel(1))
-    scheduler.cancel(Cancel(99))
-    assert scheduler.is_idle
+    bench = Bench()
+    bench.scheduler.submit(submit(1, 2, max_tokens=1))
+    bench.run()
+    bench.scheduler.cancel(Cancel(1))
+    bench.scheduler.cancel(Cancel(99))
+    assert bench.scheduler.is_idle
 
 
 def test_failing_a_batch_ends_its_sequences_only() -> None:
-    scheduler, runner = make(num_slots=1)
-    scheduler.submit(submit(1, 2))
-    scheduler.submit(submit(2, 2, max_tokens=1))
-    batch = scheduler.schedule()
-    scheduler.fail([work.sequence for work in batch.work], "no luck")
-    outputs = run_to_end(scheduler, runner)
+    bench = Bench(num_slots=1)
+    bench.scheduler.submit(submit(1, 2))
+    bench.scheduler.submit(submit(2, 2, max_tokens=1))
+    batch = bench.scheduler.schedule()
+    bench.scheduler.fail(batch, "no luck")
+    outputs = bench.run()
     assert outputs[1] == [SequenceOutput(1, (), FinishReason.ERROR, 0, "no luck")]
     assert tokens_of(outputs[2]) == [1]
 
 
 def test_stats_prove_that_sequences_share_steps() -> None:
-    scheduler, runner = make()
+    bench = Bench()
     for request_id in range(4):
-        scheduler.submit(submit(request_id, 2, max_tokens=11))
-    run_to_end(scheduler, runner)
-    stats = scheduler.stats()
+        bench.scheduler.submit(submit(request_id, 2, max_tokens=11))
+    bench.run()
+    stats = bench.scheduler.stats()
     assert stats.prefill_tokens_total == 8
     assert stats.decode_tokens_total == 40
     assert stats.decode_steps_total == 10
@@ -198,80 +171,171 @@ def prefilled(runner: FakeRunner) -> dict[int, int]:
 
 
 def test_a_follow_up_takes_its_conversation_over() -> None:
-    scheduler, runner = make(min_shared=2)
-    scheduler.submit(submit(1, [7, 8, 9], max_tokens=4))
-    run_to_end(scheduler, runner)
-    scheduler.submit(submit(2, [7, 8, 9, 1, 2, 3, 50, 51], max_tokens=1))
-    outputs = run_to_end(scheduler, runner)
-    assert runner.batches[-1] == [(2, 2)], "six tokens were there already"
+    bench = Bench(min_shared=2)
+    bench.scheduler.submit(submit(1, [7, 8, 9], max_tokens=4))
+    bench.run()
+    bench.scheduler.submit(submit(2, [7, 8, 9, 1, 2, 3, 50, 51], max_tokens=1))
+    outputs = bench.run()
+    assert bench.runner.batches[-1] == [(2, 2)], "six tokens were there already"
     assert outputs[2][0].num_cached_tokens == 6
-    assert scheduler.stats().cached_tokens_total == 6
+    assert bench.scheduler.stats().cached_tokens_total == 6
 
 
 def test_the_last_token_of_a_prompt_is_always_computed() -> None:
-    scheduler, runner = make(min_shared=1)
+    bench = Bench(min_shared=1)
     for request_id in (1, 2):
-        scheduler.submit(submit(request_id, [7, 8, 9], max_tokens=1))
-        run_to_end(scheduler, runner)
-    assert runner.batches == [[(1, 3)], [(2, 1)]]
+        bench.scheduler.submit(submit(request_id, [7, 8, 9], max_tokens=1))
+        bench.run()
+    assert bench.runner.batches == [[(1, 3)], [(2, 1)]]
 
 
 def test_a_prefix_is_taken_from_a_running_sequence_too() -> None:
-    scheduler, runner = make(min_shared=2)
-    scheduler.submit(submit(1, [7, 8, 9], max_tokens=9))
-    step(scheduler, runner)
-    scheduler.submit(submit(2, [7, 8, 50], max_tokens=2))
-    outputs = run_to_end(scheduler, runner)
-    assert runner.batches[1] == [(1, 1), (2, 1)]
+    bench = Bench(min_shared=2)
+    bench.scheduler.submit(submit(1, [7, 8, 9], max_tokens=9))
+    bench.step()
+    bench.scheduler.submit(submit(2, [7, 8, 50], max_tokens=2))
+    outputs = bench.run()
+    assert bench.runner.batches[1] == [(1, 1), (2, 1)]
     assert tokens_of(outputs[2]) == [1, 2]
 
 
 def test_twins_wait_for_the_first_and_compute_their_ends_only() -> None:
-    scheduler, runner = make(min_shared=2)
+    bench = Bench(min_shared=2)
     common = list(range(100, 128))
     for request_id in range(4):
-        scheduler.submit(submit(request_id, [*common, request_id + 1], max_tokens=1))
-    outputs = run_to_end(scheduler, runner)
-    assert prefilled(runner) == {0: 29, 1: 1, 2: 1, 3: 1}
+        bench.scheduler.submit(submit(request_id, [*common, request_id + 1], max_tokens=1))
+    outputs = bench.run()
+    assert prefilled(bench.runner) == {0: 29, 1: 1, 2: 1, 3: 1}
     assert {len(tokens_of(o)) for o in outputs.values()} == {1}
 
 
 def test_who_shares_nothing_overtakes_those_who_wait_for_a_leader() -> None:
-    scheduler, runner = make(min_shared=2)
+    bench = Bench(min_shared=2)
     common = list(range(100, 130))
-    scheduler.submit(submit(1, common, max_tokens=1))
-    scheduler.submit(submit(2, common, max_tokens=1))
-    scheduler.submit(submit(3, [5, 6, 7], max_tokens=1))
-    step(scheduler, runner)
-    step(scheduler, runner)
-    assert runner.batches == [[(1, 16)], [(1, 14), (3, 2)]]
-    run_to_end(scheduler, runner)
-    assert prefilled(runner)[2] == 1
+    bench.scheduler.submit(submit(1, common, max_tokens=1))
+    bench.scheduler.submit(submit(2, common, max_tokens=1))
+    bench.scheduler.submit(submit(3, [5, 6, 7], max_tokens=1))
+    bench.step()
+    bench.step()
+    assert bench.runner.batches == [[(1, 16)], [(1, 14), (3, 2)]]
+    bench.run()
+    assert prefilled(bench.runner)[2] == 1
 
 
 def test_a_cancelled_leader_lets_its_followers_go() -> None:
-    scheduler, runner = make(min_shared=2)
+    bench = Bench(min_shared=2)
     common = list(range(100, 130))
-    scheduler.submit(submit(1, common, max_tokens=1))
-    scheduler.submit(submit(2, common, max_tokens=1))
-    step(scheduler, runner)
-    scheduler.cancel(Cancel(1))
-    outputs = run_to_end(scheduler, runner)
+    bench.scheduler.submit(submit(1, common, max_tokens=1))
+    bench.scheduler.submit(submit(2, common, max_tokens=1))
+    bench.step()
+    bench.scheduler.cancel(Cancel(1))
+    outputs = bench.run()
     assert tokens_of(outputs[2]) == [1]
-    assert prefilled(runner)[2] == 14, "16 tokens came from the cancelled leader"
+    assert prefilled(bench.runner)[2] == 14, "16 tokens came from the cancelled leader"
 
 
 def test_cells_that_a_failure_lost_are_not_taken_over() -> None:
-    scheduler, runner = make(min_shared=1)
-    scheduler.submit(submit(1, [7, 8, 9, 10], max_tokens=5))
-    step(scheduler, runner)
-    batch = scheduler.schedule()
-    runner.lose(batch)
-    scheduler.fail([work.sequence for work in batch.work], "lost")
-    scheduler.take_outputs()
-    scheduler.submit(submit(2, [7, 8, 9, 10], max_tokens=1))
-    run_to_end(scheduler, runner)
-    assert prefilled(runner)[2] == 4
+    bench = Bench(min_shared=1)
+    bench.scheduler.submit(submit(1, [7, 8, 9, 10], max_tokens=5))
+    bench.step()
+    batch = bench.scheduler.schedule()
+    bench.runner.lose(batch)
+    bench.scheduler.fail(batch, "lost")
+    bench.scheduler.take_output()
+    bench.scheduler.submit(submit(2, [7, 8, 9, 10], max_tokens=1))
+    bench.run()
+    assert prefilled(bench.runner)[2] == 4
+
+
+def order_of_first_tokens(bench: Bench) -> list[int]:
+    """Request ids."""
+    return list(bench.run())
+
+
+def test_a_request_with_priority_overtakes_those_that_came_before() -> None:
+    bench = Bench(num_slots=1)
+    bench.scheduler.submit(submit(1, 2), 0.0)
+    bench.step()
+    bench.scheduler.submit(submit(2, 2), 1.0)
+    bench.scheduler.submit(submit(3, 2, priority=-1), 2.0)
+    bench.scheduler.submit(submit(4, 2, priority=1), 3.0)
+    assert order_of_first_tokens(bench) == [1, 3, 2, 4]
+
+
+def test_who_waits_long_enough_is_overtaken_by_nobody() -> None:
+    bench = Bench(num_slots=1)
+    bench.scheduler.submit(submit(1, 2, priority=3), 0.0)
+    bench.scheduler.submit(submit(2, 2, priority=0), 29.0)
+    bench.scheduler.submit(submit(3, 2, priority=0), 31.0)
+    assert order_of_first_tokens(bench) == [2, 1, 3]
+
+
+def test_prompts_are_computed_in_order_of_priority_too() -> None:
+    bench = Bench()
+    bench.scheduler.submit(submit(1, 30, max_tokens=1))
+    bench.step()
+    bench.scheduler.submit(submit(2, 10, max_tokens=1, priority=-1))
+    bench.step()
+    assert bench.runner.batches == [[(1, 16)], [(2, 10), (1, 6)]]
+
+
+def test_a_sequence_is_admitted_when_there_are_cells_for_its_prompt() -> None:
+    bench = Bench(num_cells=32)
+    bench.scheduler.submit(submit(1, 20, max_tokens=4))
+    bench.scheduler.submit(submit(2, 10, max_tokens=4))
+    bench.step()
+    assert bench.scheduler.stats().num_waiting == 1, "20 + 3 + 10 + 3 cells are too many"
+    outputs = bench.run()
+    assert [tokens_of(outputs[request_id]) for request_id in (1, 2)] == [[1, 2, 3, 4]] * 2
+    assert bench.scheduler.stats().preemptions_total == 0
+
+
+def test_idle_slots_are_evicted_from_the_end_before_anybody_is_preempted() -> None:
+    bench = Bench(context_size=200, num_cells=220, min_shared=2, batch_size=200)
+    bench.scheduler.submit(submit(1, list(range(10, 160)), max_tokens=1))
+    bench.run()
+    bench.scheduler.submit(submit(2, [5] * 100, max_tokens=1))
+    bench.run()
+    stats = bench.scheduler.stats()
+    assert (stats.preemptions_total, stats.num_cached_cells) == (0, 100 + 150 - 64)
+    bench.scheduler.submit(submit(3, list(range(10, 160)), max_tokens=1))
+    assert bench.run()[3][0].num_cached_tokens == 150 - 64
+
+
+def test_the_last_in_order_is_preempted_and_goes_on_where_it_was() -> None:
+    bench = Bench(num_slots=2, context_size=200, num_cells=200, batch_size=200)
+    for request_id in (1, 2):
+        bench.scheduler.submit(submit(request_id, [request_id] * 10, max_tokens=180))
+    outputs = bench.run()
+    assert bench.scheduler.stats().preemptions_total > 0
+    first_preempted = next(batch for batch in bench.runner.batches[2:] if len(batch) == 1)
+    assert first_preempted[0][0] == 1, "who came first goes on"
+    for request_id in (1, 2):
+        assert tokens_of(outputs[request_id]) == list(range(1, 181))
+        assert outputs[request_id][-1].num_generated_tokens == 180
+
+
+def test_a_preempted_sequence_can_be_cancelled() -> None:
+    bench = Bench(num_slots=2, context_size=200, num_cells=200, batch_size=200)
+    for request_id in (1, 2):
+        bench.scheduler.submit(submit(request_id, [request_id] * 10, max_tokens=180))
+    while not bench.scheduler.stats().num_waiting or len(bench.runner.batches) < 2:
+        bench.step()
+    bench.scheduler.cancel(Cancel(2))
+    outputs = bench.run()
+    assert outputs[2][-1].finish_reason is FinishReason.CANCELLED
+    assert len(tokens_of(outputs[1])) + 95 > 180
+
+
+def test_the_pauses_of_running_sequences_are_counted() -> None:
+    bench = Bench()
+    bench.scheduler.submit(submit(1, 2, max_tokens=4))
+    for seconds in (9.0, 0.004, 0.15, 0.15):
+        batch = bench.scheduler.schedule()
+        bench.runner.start(batch)
+        bench.scheduler.advance(batch, bench.runner.finish(batch), seconds)
+    # The first step computes the prompt: nobody has to wait for a next token yet.
+    assert bench.scheduler.stats().stalls == (1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0)
 
 
 class SchedulerMachine(RuleBasedStateMachine):
@@ -279,39 +343,46 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pool = SlotPool(3, CONTEXT, min_shared=2)
-        self.scheduler = Scheduler(self.pool, LIMITS, {END})
-        self.runner = FakeRunner(CONTEXT, self._next_token)
+        # Fewer cells than three slots can fill: sequences are preempted.
+        self.bench = Bench(
+            3, CONTEXT, min_shared=2, num_cells=CONTEXT + 20, next_token=self._next_token
+        )
         self.next_id = 0
         self.open: set[int] = set()
 
-    def _next_token(self, sequence: Sequence) -> int:
-        return END if (sequence.request_id + sequence.num_generated_tokens) % 7 == 6 else 5
+    @staticmethod
+    def _next_token(request_id: int, num_tokens: int) -> int:
+        return END if (request_id + num_tokens) % 7 == 6 else 5
 
-    @rule(prompt=st.lists(st.integers(5, 6), max_size=CONTEXT + 2), max_tokens=st.integers(0, 40))
-    def submit(self, prompt: list[int], max_tokens: int) -> None:
-        self.scheduler.submit(submit(self.next_id, prompt, max_tokens))
+    @rule(
+        prompt=st.lists(st.integers(5, 6), max_size=CONTEXT + 2),
+        max_tokens=st.integers(0, 40),
+        priority=st.integers(-2, 2),
+    )
+    def submit(self, prompt: list[int], max_tokens: int, priority: int) -> None:
+        message = submit(self.next_id, prompt, max_tokens, priority)
+        self.bench.scheduler.submit(message, float(self.next_id))
         self.open.add(self.next_id)
         self.next_id += 1
 
     @precondition(lambda self: self.next_id)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        self.scheduler.cancel(Cancel(data.draw(st.integers(0, self.next_id))))
+        self.bench.scheduler.cancel(Cancel(data.draw(st.integers(0, self.next_id))))
 
-    @rule(fails=st.booleans())
-    def step(self, fails: bool) -> None:
-        batch = self.scheduler.schedule()
-        if fails and batch.work:
-            self.runner.fail_next = True
+    @rule()
+    def step(self) -> None:
+        self._note(self.bench.step())
+
+    @rule()
+    def fail(self) -> None:
+        batch = self.bench.scheduler.schedule()
+        if not batch.is_empty:
+            self.bench.runner.fail_next = True
             with pytest.raises(NativeError):
-                self.runner.run(batch)
-            self.scheduler.fail([w.sequence for w in batch.work], "failed")
-        else:
-            tokens = self.runner.run(batch)
-            if batch.work:
-                self.scheduler.advance(batch, tokens)
-        self._note(self.scheduler.take_outputs())
+                self.bench.runner.start(batch)
+            self.bench.scheduler.fail(batch, "failed")
+        self._note(unpack(self.bench.scheduler.take_output()))
 
     def _note(self, outputs: list[SequenceOutput]) -> None:
         for output in outputs:
@@ -321,16 +392,19 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @invariant()
     def books_balance(self) -> None:
-        self.pool.check_integrity()
-        assert self.scheduler.stats().num_running <= 3
+        self.bench.pool.check_integrity()
+        assert self.bench.scheduler.stats().num_running <= 3
 
     def teardown(self) -> None:
-        for _ in range(1000):
-            if self.scheduler.is_idle:
+        for _ in range(2000):
+            if self.bench.scheduler.is_idle:
                 break
-            self.step(fails=False)
+            self.step()
         assert not self.open, "a sequence without a last output"
-        assert self.scheduler.stats().num_running == 0
+        assert self.bench.scheduler.stats().num_running == 0
+        cells = self.bench.pool.cells
+        used = cells.num_cells - cells.num_free
+        assert used == self.bench.runner.num_used_cells(), "not the cells that llama.cpp counts"
 
 
 TestSchedulerMachine = SchedulerMachine.TestCase
@@ -340,20 +414,26 @@ TestSchedulerMachine.settings = settings(max_examples=80, stateful_step_count=40
 @settings(deadline=None)
 @given(
     st.lists(
-        st.tuples(st.lists(st.integers(1, 2), min_size=1, max_size=31), st.integers(1, 20)),
+        st.tuples(
+            st.lists(st.integers(1, 2), min_size=1, max_size=31),
+            st.integers(1, 20),
+            st.integers(-1, 1),
+        ),
         min_size=1,
         max_size=8,
     ),
     st.integers(1, 4),
     st.integers(0, 4),
+    st.integers(0, 64),
 )
 def test_everybody_gets_the_same_tokens_whoever_else_runs(
-    requests: list[tuple[list[int], int]], num_slots: int, min_shared: int
+    requests: list[tuple[list[int], int, int]], num_slots: int, min_shared: int, more_cells: int
 ) -> None:
-    scheduler, runner = make(num_slots, min_shared)
-    for request_id, (prompt, max_tokens) in enumerate(requests):
-        scheduler.submit(submit(request_id, prompt, max_tokens))
-    outputs = run_to_end(scheduler, runner)
-    for request_id, (prompt, max_tokens) in enumerate(requests):
+    bench = Bench(num_slots, min_shared=min_shared, num_cells=CONTEXT + more_cells)
+    for request_id, (prompt, max_tokens, priority) in enumerate(requests):
+        bench.scheduler.submit(submit(request_id, prompt, max_tokens, priority))
+    outputs = bench.run()
+    for request_id, (prompt, max_tokens, _) in enumerate(requests):
         expected = min(max_tokens, CONTEXT - len(prompt))
         assert tokens_of(outputs[request_id]) == list(range(1, expected + 1))
+        assert outputs[request_id][-1].num_generated_tokens == expected

@@ -48,7 +48,14 @@ def test_finish_keeps_the_reason() -> None:
         sequence.finish(FinishReason.STOP)
 
 
-def test_num_tokens_counts_prompt_and_generated() -> None:
+def test_missing_tokens_are_those_that_are_not_computed() -> None:
     sequence = make_sequence()
-    sequence.num_generated_tokens = 4
-    assert sequence.num_tokens == 7
+    sequence.num_computed_tokens = 1
+    assert sequence.num_missing_tokens == len(sequence.prompt) - 1
+
+
+def test_a_level_of_priority_is_worth_ten_seconds() -> None:
+    def order(priority: int, arrival: float) -> tuple[float, int]:
+        return Sequence(Submit(1, [1], SamplingParams(), priority), arrival).order
+
+    assert order(0, 9.0) < order(1, 0.0) < order(0, 11.0)

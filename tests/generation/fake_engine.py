@@ -26,15 +26,19 @@ class FakeEngineClient:
     def __init__(self) -> None:
         self.status = EngineStatus("ready", 1.0, READY)
         self.submitted: list[tuple[list[int], SamplingParams]] = []
+        self.priorities: list[int] = []
         self.sinks: list[Sink] = []
         self.cancelled: list[int] = []
         self.refuse_from: int | None = None
         self.closed = False
 
-    def submit(self, token_ids: list[int], params: SamplingParams, sink: Sink) -> int:
+    def submit(
+        self, token_ids: list[int], params: SamplingParams, sink: Sink, priority: int = 0
+    ) -> int:
         if self.refuse_from is not None and len(self.submitted) >= self.refuse_from:
             raise EngineUnavailable("gone")
         self.submitted.append((token_ids, params))
+        self.priorities.append(priority)
         self.sinks.append(sink)
         return len(self.sinks) - 1
 

@@ -47,6 +47,8 @@ def ready_body(status: EngineStatus) -> dict[str, Any]:
             "decode_tokens_total": stats.decode_tokens_total,
             "decode_steps_total": stats.decode_steps_total,
             "cached_tokens_total": stats.cached_tokens_total,
+            "preemptions_total": stats.preemptions_total,
+            "stalls_ms": status.stalls_ms,
             "restarts": status.restarts,
         },
     }

@@ -24,6 +24,8 @@ def test_ready(client: FlaskClient) -> None:
             "decode_tokens_total": 6,
             "decode_steps_total": 7,
             "cached_tokens_total": 8,
+            "preemptions_total": 0,
+            "stalls_ms": {},
             "restarts": 0,
         },
     }

@@ -1,0 +1,42 @@
+"""`Counters`: what the engine has done since it started, and how long the streams had to wait."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from cria.ipc.messages import STALL_BOUNDS_MS, EngineStats
+
+
+class Counters:
+    """Totals that only grow; in tokens, steps and sequences."""
+
+    def __init__(self) -> None:
+        self.steps = self.prefill_tokens = self.decode_tokens = self.decode_steps = 0
+        self.cached_tokens = self.preemptions = 0
+        self._stalls = [0] * (len(STALL_BOUNDS_MS) + 1)
+
+    def count_step(self, num_decodes: int, num_prompt_tokens: int, seconds: float) -> None:
+        """A step, and for each decoding sequence the pause since its last token."""
+        self.steps += 1
+        self.prefill_tokens += num_prompt_tokens
+        self.decode_tokens += num_decodes
+        self.decode_steps += num_decodes > 0
+        self._stalls[bisect_left(STALL_BOUNDS_MS, seconds * 1000)] += num_decodes
+
+    def stats(
+        self, *, num_running: int, num_waiting: int, num_used_cells: int, num_cached_cells: int
+    ) -> EngineStats:
+        """The totals beside what is the case now."""
+        return EngineStats(
+            num_running=num_running,
+            num_waiting=num_waiting,
+            num_used_cells=num_used_cells,
+            num_cached_cells=num_cached_cells,
+            steps_total=self.steps,
+            prefill_tokens_total=self.prefill_tokens,
+            decode_tokens_total=self.decode_tokens,
+            decode_steps_total=self.decode_steps,
+            cached_tokens_total=self.cached_tokens,
+            preemptions_total=self.preemptions,
+            stalls=tuple(self._stalls),
+        )
