@@ -58,7 +58,6 @@ class ModelRunner:
         self._context = Context(self._model, self._context_options())
         self._batch = Batch(self._context.batch_size)
         self._sampler = RowSampler(self._library, self._capacity.num_slots, self._num_threads())
-        self._samplers: dict[int, Sampler] = {}
         self._lengths = [0] * self._capacity.num_slots  # cells that each slot holds
         self._warm_up()
 
@@ -126,7 +125,7 @@ class ModelRunner:
         if not sampling:
             return {}
         logits = self._context.logits(len(sampling))
-        tokens = self._sampler.sample(logits, [self._samplers[slot] for slot in sampling])
+        tokens = self._sampler.sample(logits, np.array(sampling, np.int32)).tolist()
         return dict(zip(sampling, tokens, strict=True))
 
     def _decode(self, work: dict[int, Work], slots: Collection[int]) -> None:
@@ -153,7 +152,9 @@ class ModelRunner:
         """Write the tokens of one sequence into the batch."""
         sequence, start = work.sequence, work.sequence.num_computed_tokens
         if start == sequence.num_cached_tokens:
-            self._samplers[sequence.slot] = self._make_sampler(sequence)
+            self._sampler.assign(
+                sequence.slot, self._make_sampler(sequence), sequence.params.logprobs
+            )
         tokens = sequence.prompt[start : start + work.num_tokens]
         if not len(tokens):
             tokens = np.array([sequence.last_token], np.int32)
@@ -163,7 +164,7 @@ class ModelRunner:
         return make_sampler(
             self._model.vocab,
             sequence.params,
-            sequence.prompt.tolist(),
+            sequence.prompt,
             self._capacity.context_size,
         )
 
@@ -181,9 +182,7 @@ class ModelRunner:
     def _free(self, slot: int) -> None:
         self._context.remove(slot)
         self._lengths[slot] = 0
-        sampler = self._samplers.pop(slot, None)
-        if sampler is not None:
-            sampler.close()
+        self._sampler.assign(slot, None)
 
     def _warm_up(self) -> None:
         """Compute one token: a model that kills the process does so now, not on a request."""
