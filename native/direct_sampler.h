@@ -47,6 +47,8 @@ public:
     }
 
 private:
+    static constexpr int32_t MOSTLY_ENOUGH = 512;  // tokens that nearly every nucleus is within
+
     struct Scratch {
         std::vector<float> weights;
         std::vector<double> ends;  // running sum of the weights at the end of each tile
@@ -66,15 +68,7 @@ private:
         if (truncation.top_k <= 0 && truncation.top_p >= 1.0f && truncation.min_p <= 0.0f) {
             return draw_from_all(row, n_vocab, scan.maximum);
         }
-        std::vector<Candidate> & kept = scratch().kept;
-        if (truncation.top_k > 0) {
-            keep_top_k(scan, kept);
-        } else if (truncation.top_p < 1.0f) {
-            keep_nucleus(scan, n_vocab, kept);
-        } else {
-            scan.keep_from(least_of_min_p(scan.maximum), kept);
-        }
-        return draw_from(kept, scan.maximum);
+        return draw_from(candidates(scan, n_vocab), scan.maximum);
     }
 
     double random() { return std::uniform_real_distribution<double>(0.0, 1.0)(rng); }
@@ -105,55 +99,72 @@ private:
         return chosen;
     }
 
-    float least_of_min_p(float maximum) const {
-        return truncation.min_p > 0.0f ? maximum + std::log(truncation.min_p) : -INFINITY;
-    }
-
-    // Top-k, and what top-p and min-p leave of it: by falling probability.
-    void keep_top_k(const RowScan & scan, std::vector<Candidate> & kept) const {
-        scan.keep_top(truncation.top_k, kept);
-        if (truncation.top_p < 1.0f) {
-            double sum = 0.0;
-            for (const Candidate & candidate : kept) {
-                sum += exp_negative(candidate.logit - scan.maximum);
+    // What top-k, top-p and min-p leave: by falling probability, or by id if only min-p cuts.
+    const std::vector<Candidate> & candidates(const RowScan & scan, int32_t n_vocab) const {
+        std::vector<Candidate> & kept = scratch().kept;
+        const float least = truncation.min_p > 0.0f ? scan.maximum + std::log(truncation.min_p) : -INFINITY;
+        if (truncation.top_k > 0) {
+            scan.keep_top(truncation.top_k, kept);
+            if (truncation.top_p < 1.0f) {
+                end_nucleus(kept, scan.maximum, truncation.top_p * sum_of_weights(kept, scan.maximum));
             }
-            double running = 0.0;
-            size_t size = 0;
-            while (size < kept.size()) {
-                running += exp_negative(kept[size++].logit - scan.maximum);
-                if (running >= truncation.top_p * sum) {
-                    break;
-                }
-            }
-            kept.resize(size);
+        } else if (truncation.top_p < 1.0f) {
+            keep_nucleus(scan, n_vocab, kept);
+        } else {
+            scan.keep_from(least, kept);
+            return kept;
         }
-        const float least = least_of_min_p(scan.maximum);
         while (!kept.empty() && kept.back().logit < least) {
             kept.pop_back();
         }
+        return kept;
     }
 
-    // Top-p and min-p of all tokens: by falling probability. Pops the most likely ones off a heap until
-    // they have the wanted weight together.
+    static double sum_of_weights(const std::vector<Candidate> & kept, float maximum) {
+        double sum = 0.0;
+        for (const Candidate & candidate : kept) {
+            sum += exp_negative(candidate.logit - maximum);
+        }
+        return sum;
+    }
+
+    // Drops what comes after the first candidates that have the wanted weight together.
+    static void end_nucleus(std::vector<Candidate> & kept, float maximum, double wanted) {
+        double running = 0.0;
+        size_t size = 0;
+        while (size < kept.size() && (size == 0 || running < wanted)) {
+            running += exp_negative(kept[size++].logit - maximum);
+        }
+        kept.resize(size);
+    }
+
+    // Top-p of all tokens, by falling probability.
     void keep_nucleus(const RowScan & scan, int32_t n_vocab, std::vector<Candidate> & kept) const {
         const double sum = scan.sum_of_exponentials();
+        const double wanted = truncation.top_p * sum;
         // Tokens below an equal share of what top-p may drop can all be dropped at once.
-        const double droppable = (1.0 - truncation.top_p) * sum / n_vocab;
-        const float negligible = scan.maximum + static_cast<float>(std::log(0.999 * droppable));
-        scan.keep_from(std::max(negligible, least_of_min_p(scan.maximum)), kept);
+        const double droppable = 0.999 * (1.0 - truncation.top_p) * sum / n_vocab;
+        const float negligible = scan.maximum + static_cast<float>(std::log(droppable));
+        scan.keep_from(std::max(negligible, scan.bound_of_top(MOSTLY_ENOUGH)), kept);
+        if (!pop_nucleus(kept, scan.maximum, wanted)) {
+            scan.keep_from(negligible, kept);
+            pop_nucleus(kept, scan.maximum, wanted);
+        }
+    }
+
+    // What end_nucleus() leaves, of candidates in any order: pops the most likely ones off a heap.
+    static bool pop_nucleus(std::vector<Candidate> & kept, float maximum, double wanted) {
         const auto less = [](const Candidate & a, const Candidate & b) { return likelier(b, a); };
         std::make_heap(kept.begin(), kept.end(), less);
         auto end = kept.end();
         double running = 0.0;
-        while (end != kept.begin()) {
+        while (end != kept.begin() && (end == kept.end() || running < wanted)) {
             std::pop_heap(kept.begin(), end, less);
-            running += exp_negative((--end)->logit - scan.maximum);
-            if (running >= truncation.top_p * sum) {
-                break;
-            }
+            running += exp_negative((--end)->logit - maximum);
         }
         kept.erase(kept.begin(), end);
         std::reverse(kept.begin(), kept.end());
+        return running >= wanted;
     }
 
     llama_token draw_from(const std::vector<Candidate> & kept, float maximum) {

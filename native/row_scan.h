@@ -43,15 +43,41 @@ public:
 
     // The first of the most likely tokens.
     llama_token most_likely() const {
-        llama_token first = LLAMA_TOKEN_NULL;
-        for_each_from(maximum, [&](llama_token token) { first = first < 0 ? token : first; });
-        return has_choice() ? first : LLAMA_TOKEN_NULL;
+        if (!has_choice()) {
+            return LLAMA_TOKEN_NULL;
+        }
+        std::vector<Candidate> & equals = scratch().equals;
+        keep_from(maximum, equals);
+        return equals.front().token;
     }
 
     // The tokens with logits of `least` and more, by id.
     void keep_from(float least, std::vector<Candidate> & kept) const {
-        kept.clear();
-        for_each_from(least, [&](llama_token token) { kept.push_back({row[token], token}); });
+        std::vector<Candidate> & room = scratch().room;
+        room.resize(n_vocab + 1);
+        Candidate * end = room.data();
+        // Writing every time is faster than a branch that nobody can predict.
+        const auto keep_if = [&](llama_token token) {
+            *end = {row[token], token};
+            end += row[token] >= least;
+        };
+        for (int32_t start = 0; start < n_vocab; start += TILE) {
+            int lanes[LANES];
+            const int n_lanes = lanes_from(least, start / TILE, lanes);
+            const int32_t stop = n_lanes > 0 ? std::min(start + TILE, n_vocab) : start;
+            if (n_lanes > LANES / 4 || stop < start + TILE) {
+                for (llama_token token = start; token < stop; token++) {
+                    keep_if(token);
+                }
+                continue;
+            }
+            for (int32_t line = start; line < stop; line += LANES) {
+                for (int i = 0; i < n_lanes; i++) {
+                    keep_if(line + lanes[i]);
+                }
+            }
+        }
+        kept.assign(room.data(), end);
     }
 
     // The k most likely tokens, ordered by likelier(): what llama.cpp's top-k keeps, but for equal
@@ -61,32 +87,12 @@ public:
         if (k <= 0) {
             return;
         }
-        for_each_from(bound_of_top(k), [&](llama_token token) { kept.push_back({row[token], token}); });
+        keep_from(bound_of_top(k), kept);
         if (kept.size() > static_cast<size_t>(k)) {
             std::nth_element(kept.begin(), kept.begin() + k, kept.end(), likelier);
             kept.resize(k);
         }
         std::sort(kept.begin(), kept.end(), likelier);
-    }
-
-    // The sum of e^(logit - maximum) over all tokens, the terms in single precision, the sum in double.
-    double sum_of_exponentials() const {
-        float weights[TILE];
-        double sum = 0.0;
-        for (int32_t start = 0; start < n_vocab; start += TILE) {
-            sum += softmax_weights(row + start, std::min(TILE, n_vocab - start), 1.0f, maximum, weights);
-        }
-        return sum;
-    }
-
-private:
-    struct Scratch {
-        std::vector<float> maxima, folded;
-    };
-
-    static Scratch & scratch() {
-        thread_local Scratch instance;
-        return instance;
     }
 
     // A logit that at least k logits reach: as many sets of logits have one.
@@ -103,26 +109,36 @@ private:
         return folded[k - 1];
     }
 
-    // Calls visit(token) for each logit of `least` and more, by id.
-    template <typename Visit> void for_each_from(float least, Visit visit) const {
+    // The sum of e^(logit - maximum) over all tokens, the terms in single precision, the sum in double.
+    double sum_of_exponentials() const {
+        float weights[TILE];
+        double sum = 0.0;
         for (int32_t start = 0; start < n_vocab; start += TILE) {
-            const float * tile = maxima.data() + start / TILE * LANES;
-            int lanes[LANES];
-            int n_lanes = 0;
-            for (int lane = 0; lane < LANES; lane++) {
-                lanes[n_lanes] = lane;
-                n_lanes += tile[lane] >= least;
-            }
-            const int32_t end = n_lanes > 0 ? std::min(start + TILE, n_vocab) : start;
-            for (int32_t line = start; line < end; line += LANES) {
-                for (int i = 0; i < n_lanes; i++) {
-                    const llama_token token = line + lanes[i];
-                    if (token < end && row[token] >= least) {
-                        visit(token);
-                    }
-                }
-            }
+            sum += softmax_weights(row + start, std::min(TILE, n_vocab - start), 1.0f, maximum, weights);
         }
+        return sum;
+    }
+
+private:
+    struct Scratch {
+        std::vector<float> maxima, folded;
+        std::vector<Candidate> room, equals;
+    };
+
+    static Scratch & scratch() {
+        thread_local Scratch instance;
+        return instance;
+    }
+
+    // The groups of a tile that have a logit of `least` or more.
+    int lanes_from(float least, int32_t tile, int * lanes) const {
+        const float * line = maxima.data() + tile * LANES;
+        int n_lanes = 0;
+        for (int lane = 0; lane < LANES; lane++) {
+            lanes[n_lanes] = lane;
+            n_lanes += line[lane] >= least;
+        }
+        return n_lanes;
     }
 
     const float * row;
