@@ -39,3 +39,6 @@ class SamplingParams(msgspec.Struct, frozen=True, omit_defaults=True):
     """(token id, added to its logit) pairs."""
     ignore_eos: bool = False
     """Never choose an end-of-generation token."""
+    logprobs: int | None = None
+    """Return the chosen token's log probability and those of as many most likely tokens, 20 at
+    most; None returns none. They are the model's own: before biases, penalties and temperature."""

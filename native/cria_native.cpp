@@ -9,24 +9,23 @@
 //
 // Everything here is plain C at the border; `cria/native/signatures.py` mirrors it.
 
+#include "direct_sampler.h"
+#include "logprobs.h"
+#include "row_scan.h"
+#include "thread_pool.h"
+
 #include "ggml.h"
 #include "llama.h"
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cmath>
-#include <condition_variable>
 #include <cstdint>
 #include <cstring>
 #include <exception>
-#include <functional>
 #include <mutex>
-#include <random>
 #include <stdexcept>
 #include <string>
-#include <thread>
-#include <utility>
 #include <vector>
 
 #define CRIA_API extern "C" __attribute__((visibility("default")))
@@ -92,311 +91,9 @@ LogRing & ring() {
     return *instance;
 }
 
-// Threads that wait for work: run(n, task) calls task(0) .. task(n - 1), each once, on the caller's
-// thread and on `size` others, and returns when all are done. The tasks must not throw.
-class Pool {
-public:
-    ~Pool() { resize(0); }
-
-    void resize(int size) {
-        {
-            std::lock_guard<std::mutex> lock(mutex);
-            stopping = true;
-        }
-        wake.notify_all();
-        for (std::thread & thread : threads) {
-            thread.join();
-        }
-        threads.clear();
-        stopping = false;
-        while (static_cast<int>(threads.size()) < size) {
-            threads.emplace_back([this, seen = round]() mutable { serve(seen); });
-        }
-    }
-
-    void run(int n, const std::function<void(int)> & task) {
-        if (n == 1) {  // waking somebody takes longer
-            task(0);
-            return;
-        }
-        {
-            std::lock_guard<std::mutex> lock(mutex);
-            current = &task;
-            count = n;
-            next = 0;
-            busy = static_cast<int>(threads.size());
-            round++;
-        }
-        wake.notify_all();
-        work(task, n);
-        std::unique_lock<std::mutex> lock(mutex);
-        done.wait(lock, [this] { return busy == 0; });
-        current = nullptr;
-    }
-
-private:
-    void serve(uint64_t seen) {
-        std::unique_lock<std::mutex> lock(mutex);
-        while (true) {
-            wake.wait(lock, [&] { return stopping || round != seen; });
-            if (stopping) {
-                return;
-            }
-            seen = round;
-            const std::function<void(int)> & task = *current;
-            const int n = count;
-            lock.unlock();
-            work(task, n);
-            lock.lock();
-            if (--busy == 0) {
-                done.notify_one();
-            }
-        }
-    }
-
-    void work(const std::function<void(int)> & task, int n) {
-        for (int i = next++; i < n; i = next++) {
-            task(i);
-        }
-    }
-
-    std::mutex mutex;
-    std::condition_variable wake, done;
-    std::vector<std::thread> threads;
-    const std::function<void(int)> * current = nullptr;
-    std::atomic<int> next{0};
-    int count = 0;
-    int busy = 0;
-    uint64_t round = 0;
-    bool stopping = false;
-};
-
-Pool & sampling_pool() {
-    static Pool * instance = new Pool;  // never destroyed: its threads may outlive main()
+cria::ThreadPool & sampling_pool() {
+    static cria::ThreadPool * instance = new cria::ThreadPool;  // never destroyed: its threads may outlive main()
     return *instance;
-}
-
-// The widest SIMD instructions of the machine at hand, chosen when the library is loaded.
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
-#define CRIA_SIMD __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CRIA_SIMD
-#endif
-
-// e^x for x <= 0 within 2 units in the last place, in a form that compilers vectorise: 2^n * e^r with
-// |r| <= ln(2), e^r by its series (Cody and Waite's splitting of ln 2 keeps r exact). 0 below e^-88.
-inline float exp_negative(float exponent) {
-    const float x = exponent > -200.0f ? exponent : -200.0f;
-    const int32_t whole = static_cast<int32_t>(x * 1.44269504f - 0.5f);
-    const int32_t n = whole > -127 ? whole : -127;  // 2^-127 has the bits of 0
-    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    float series = 1.0f / 5040;
-    series = series * r + 1.0f / 720;
-    series = series * r + 1.0f / 120;
-    series = series * r + 1.0f / 24;
-    series = series * r + 1.0f / 6;
-    series = series * r + 0.5f;
-    series = series * r + 1.0f;
-    series = series * r + 1.0f;
-    const int32_t bits = (n + 127) << 23;
-    float power;
-    std::memcpy(&power, &bits, sizeof(power));
-    return series * power;
-}
-
-constexpr int LANES = 32;  // independent partial results: what lets a compiler vectorise a reduction
-
-// weights[i] = e^(row[i] / temperature - maximum / temperature); returns their sum.
-CRIA_SIMD float softmax_weights(const float * row, int n, float temperature, float maximum, float * weights) {
-    const float top = maximum / temperature;
-    for (int i = 0; i < n; i++) {
-        weights[i] = exp_negative(row[i] / temperature - top);
-    }
-    float sums[LANES] = {};
-    int i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        for (int lane = 0; lane < LANES; lane++) {
-            sums[lane] += weights[i + lane];
-        }
-    }
-    for (; i < n; i++) {
-        sums[0] += weights[i];
-    }
-    float sum = 0.0f;
-    for (float part : sums) {
-        sum += part;
-    }
-    return sum;
-}
-
-CRIA_SIMD float maximum_of(const float * row, int n) {
-    float maxima[LANES];
-    std::fill(maxima, maxima + LANES, row[0]);
-    int i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        for (int lane = 0; lane < LANES; lane++) {
-            maxima[lane] = row[i + lane] > maxima[lane] ? row[i + lane] : maxima[lane];
-        }
-    }
-    for (; i < n; i++) {
-        maxima[0] = row[i] > maxima[0] ? row[i] : maxima[0];
-    }
-    return *std::max_element(maxima, maxima + LANES);
-}
-
-// Biases, temperature, top-p and min-p without top-k and penalties, which is what OpenAI's parameters
-// mostly amount to. The same random numbers and the same distribution as llama.cpp's chain of
-// `logit_bias`, `top_p`, `min_p`, `temp` and `dist` (or `greedy` at temperature 0), but without a list
-// of all candidates and without sorting it.
-class DirectSampler {
-public:
-    DirectSampler(float temperature, float top_p, float min_p, uint32_t seed,
-                  std::vector<llama_logit_bias> biases) :
-        temperature(temperature), top_p(top_p), min_p(min_p), rng(seed), biases(std::move(biases)) {}
-
-    // Adds the biases to the row, which nobody reads after this.
-    llama_token draw(float * row, int32_t n_vocab) {
-        for (const llama_logit_bias & entry : biases) {
-            if (entry.token < n_vocab) {
-                row[entry.token] += entry.bias;
-            }
-        }
-        const float maximum = maximum_of(row, n_vocab);
-        if (!(maximum > -INFINITY)) {
-            return LLAMA_TOKEN_NULL;  // every token is banned, or a logit is not a number
-        }
-        if (temperature <= 0.0f) {
-            return static_cast<llama_token>(std::find(row, row + n_vocab, maximum) - row);
-        }
-        if (top_p >= 1.0f && min_p <= 0.0f) {
-            return draw_from_all(row, n_vocab, maximum);
-        }
-        return draw_from(candidates(row, n_vocab, maximum), row, maximum);
-    }
-
-private:
-    static constexpr int32_t BLOCK = 1024;
-
-    struct Scratch {
-        std::vector<float> weights;
-        std::vector<double> ends;  // running sum of the weights at the end of each block
-        std::vector<llama_token> kept;
-    };
-
-    static Scratch & scratch() {
-        thread_local Scratch instance;
-        return instance;
-    }
-
-    double random() {
-        return std::uniform_real_distribution<double>(0.0, 1.0)(rng);
-    }
-
-    // The weights of all tokens, and their sum.
-    static double weigh(const float * row, int32_t n_vocab, float temperature, float maximum) {
-        Scratch & s = scratch();
-        s.weights.resize(n_vocab);
-        s.ends.clear();
-        double sum = 0.0;
-        for (int32_t start = 0; start < n_vocab; start += BLOCK) {
-            const int n = std::min(BLOCK, n_vocab - start);
-            sum += softmax_weights(row + start, n, temperature, maximum, s.weights.data() + start);
-            s.ends.push_back(sum);
-        }
-        return sum;
-    }
-
-    llama_token draw_from_all(const float * row, int32_t n_vocab, float maximum) {
-        const double target = weigh(row, n_vocab, temperature, maximum) * random();
-        const Scratch & s = scratch();
-        const auto block = std::lower_bound(s.ends.begin(), s.ends.end(), target) - s.ends.begin();
-        double running = block == 0 ? 0.0 : s.ends[block - 1];
-        llama_token chosen = LLAMA_TOKEN_NULL;  // rounding may leave the sum short of the target
-        for (int32_t token = static_cast<int32_t>(block) * BLOCK; token < n_vocab; token++) {
-            if (s.weights[token] > 0.0f) {
-                chosen = token;
-                running += s.weights[token];
-                if (running >= target) {
-                    break;
-                }
-            }
-        }
-        return chosen;
-    }
-
-    // The tokens that top-p and min-p leave: by falling probability, or by id if only min-p cuts.
-    const std::vector<llama_token> & candidates(const float * row, int32_t n_vocab, float maximum) {
-        Scratch & s = scratch();
-        if (top_p >= 1.0f) {
-            s.weights.resize(n_vocab);
-            keep_from(row, n_vocab, maximum + std::log(min_p));
-            return s.kept;
-        }
-        const double sum = weigh(row, n_vocab, 1.0f, maximum);
-        // Tokens below an equal share of what top-p may drop can all be dropped at once.
-        const double droppable = (1.0 - top_p) * sum / n_vocab;
-        keep_from(s.weights.data(), n_vocab, std::max(static_cast<float>(droppable), min_p));
-        keep_nucleus(top_p * sum);
-        return s.kept;
-    }
-
-    static void keep_from(const float * values, int32_t n_vocab, float least) {
-        Scratch & s = scratch();
-        s.kept.clear();
-        for (llama_token token = 0; token < n_vocab; token++) {
-            if (values[token] >= least) {
-                s.kept.push_back(token);
-            }
-        }
-    }
-
-    // Pops the most likely tokens off a heap until they have the wanted weight together.
-    static void keep_nucleus(double wanted) {
-        Scratch & s = scratch();
-        const auto less = [&](llama_token a, llama_token b) {
-            return s.weights[a] < s.weights[b] || (s.weights[a] == s.weights[b] && a > b);
-        };
-        std::make_heap(s.kept.begin(), s.kept.end(), less);
-        auto end = s.kept.end();
-        double running = 0.0;
-        while (end != s.kept.begin()) {
-            std::pop_heap(s.kept.begin(), end, less);
-            running += s.weights[*--end];
-            if (running >= wanted) {
-                break;
-            }
-        }
-        s.kept.erase(s.kept.begin(), end);
-        std::reverse(s.kept.begin(), s.kept.end());
-    }
-
-    llama_token draw_from(const std::vector<llama_token> & tokens, const float * row, float maximum) {
-        std::vector<float> & weights = scratch().weights;
-        double sum = 0.0;
-        for (llama_token token : tokens) {
-            weights[token] = exp_negative(row[token] / temperature - maximum / temperature);
-            sum += weights[token];
-        }
-        const double target = sum * random();
-        double running = 0.0;
-        for (llama_token token : tokens) {
-            running += weights[token];
-            if (running >= target) {
-                return token;
-            }
-        }
-        return tokens.empty() ? LLAMA_TOKEN_NULL : tokens.back();
-    }
-
-    float temperature, top_p, min_p;
-    std::mt19937 rng;
-    std::vector<llama_logit_bias> biases;
-};
-
-llama_token most_likely(const float * row, int32_t n_vocab) {
-    const float maximum = maximum_of(row, n_vocab);
-    const auto token = static_cast<llama_token>(std::find(row, row + n_vocab, maximum) - row);
-    return token < n_vocab ? token : LLAMA_TOKEN_NULL;  // only if the logits are not numbers
 }
 
 // What llama_sampler_sample() does, on a row that is at hand: the same calls on the same candidates.
@@ -416,6 +113,33 @@ llama_token draw(llama_sampler * chain, const float * row, int32_t n_vocab) {
     return token;
 }
 
+// Who chooses the tokens of a slot: a chain of llama.cpp's, which remembers its choices; or a
+// DirectSampler; or, if both are NULL, the most likely token is chosen. Mirrored by SLOT of
+// cria/native/row_sampling.py.
+struct Slot {
+    llama_sampler * chain;
+    cria::DirectSampler * direct;
+    int32_t num_logprobs;  // -1: none, not even the chosen token's
+};
+
+llama_token draw(const Slot & slot, float * row, int32_t n_vocab) {
+    if (slot.chain) {
+        return draw(slot.chain, row, n_vocab);
+    }
+    return slot.direct ? slot.direct->draw(row, n_vocab) : cria::RowScan(row, n_vocab).most_likely();
+}
+
+// Each row needs a sampler of its own: two threads must not use the same.
+void check_slots(const int32_t * slots, int32_t n_rows, int32_t n_slots) {
+    std::vector<bool> seen(n_slots);
+    for (int32_t i = 0; i < n_rows; i++) {
+        if (slots[i] < 0 || slots[i] >= n_slots || seen[slots[i]]) {
+            throw std::invalid_argument("slot " + std::to_string(slots[i]) + " does not exist or comes twice");
+        }
+        seen[slots[i]] = true;
+    }
+}
+
 void on_log(ggml_log_level level, const char * text, void *) {
     try {
         ring().append(level, text);
@@ -426,28 +150,33 @@ void on_log(ggml_log_level level, const char * text, void *) {
 }  // namespace
 
 // Sends the log of llama.cpp and ggml to the ring, from `min_level` (enum ggml_log_level) up.
-CRIA_API void cria_log_start(int32_t min_level) {
-    {
-        std::lock_guard<std::mutex> lock(ring().mutex);
-        ring().min_level = min_level;
-    }
-    llama_log_set(on_log, nullptr);
-    ggml_log_set(on_log, nullptr);
+CRIA_API int32_t cria_log_start(int32_t min_level) {
+    return guarded([&] {
+        {
+            std::lock_guard<std::mutex> lock(ring().mutex);
+            ring().min_level = min_level;
+        }
+        llama_log_set(on_log, nullptr);
+        ggml_log_set(on_log, nullptr);
+        return 0;
+    });
 }
 
 // Copies the oldest unread record, cut to `capacity` bytes with its NUL, and returns its level;
 // -1 if there is none.
 CRIA_API int32_t cria_log_next(char * text, size_t capacity) {
-    LogRing & log = ring();
-    std::lock_guard<std::mutex> lock(log.mutex);
-    if (log.read == log.written || capacity == 0) {
-        return -1;
-    }
-    const Record & record = log.records[log.read++ % LogRing::CAPACITY];
-    const size_t length = std::min(record.text.size(), capacity - 1);
-    std::memcpy(text, record.text.data(), length);
-    text[length] = '\0';
-    return record.level;
+    return guarded([&] {
+        LogRing & log = ring();
+        std::lock_guard<std::mutex> lock(log.mutex);
+        if (log.read == log.written || capacity == 0) {
+            return -1;
+        }
+        const Record & record = log.records[log.read++ % LogRing::CAPACITY];
+        const size_t length = std::min(record.text.size(), capacity - 1);
+        std::memcpy(text, record.text.data(), length);
+        text[length] = '\0';
+        return record.level;
+    });
 }
 
 // The text of the last exception that a cria_* function of this thread caught.
@@ -494,39 +223,51 @@ CRIA_API int32_t cria_sampling_threads(int32_t size) {
     });
 }
 
-// A DirectSampler; top_p of 1 and min_p of 0 cut nothing. NULL if there is no memory.
-CRIA_API void * cria_direct_init(float temperature, float top_p, float min_p, uint32_t seed,
+// A DirectSampler; top_k of 0, top_p of 1 and min_p of 0 cut nothing. NULL if there is no memory.
+CRIA_API void * cria_direct_init(float temperature, int32_t top_k, float top_p, float min_p, uint32_t seed,
                                  const llama_logit_bias * biases, int32_t n_biases) {
     void * sampler = nullptr;
     guarded([&] {
-        sampler = new DirectSampler(temperature, top_p, min_p, seed, {biases, biases + n_biases});
+        const cria::Truncation truncation = {top_k, top_p, min_p};
+        sampler = new cria::DirectSampler(temperature, truncation, seed, {biases, biases + n_biases});
         return 0;
     });
     return sampler;
 }
 
-CRIA_API void cria_direct_free(void * sampler) {
-    delete static_cast<DirectSampler *>(sampler);
+// Gives a DirectSampler penalties. `recent` are the last tokens of the prompt, `last_n` at most; the repeat
+// penalty looks back as many, the other two only at what the sampler chose.
+CRIA_API int32_t cria_direct_penalise(void * sampler, float repeat, float presence, float frequency, int32_t last_n,
+                                      const llama_token * recent, int32_t n_recent) {
+    return guarded([&] {
+        if (n_recent > last_n) {
+            throw std::invalid_argument("more recent tokens than the repeat penalty looks at");
+        }
+        static_cast<cria::DirectSampler *>(sampler)->penalise(
+            {repeat, presence, frequency, static_cast<size_t>(last_n), {recent, recent + n_recent}});
+        return 0;
+    });
 }
 
-// Chooses one token per row of `logits` [n_rows][n_vocab]: with the row's chain, which remembers the
-// choice; or with its DirectSampler; or, where both are NULL, the most likely one.
-// LLAMA_TOKEN_NULL where nothing can be chosen. The logits may be changed.
-CRIA_API int32_t cria_sample_rows(float * logits, int32_t n_rows, int32_t n_vocab,
-                                  llama_sampler * const * chains, void * const * direct,
-                                  llama_token * tokens) {
+CRIA_API void cria_direct_free(void * sampler) {
+    delete static_cast<cria::DirectSampler *>(sampler);
+}
+
+// Chooses one token per row of `logits` [n_rows][n_vocab]: as the entry of `table` [n_slots] says that
+// `slots` [n_rows] names, each at most once. LLAMA_TOKEN_NULL where nothing can be chosen. `logprobs`
+// [n_rows] gets what the entry asks for. The logits are left as they were.
+CRIA_API int32_t cria_sample_rows(float * logits, int32_t n_rows, int32_t n_vocab, const void * table,
+                                  int32_t n_slots, const int32_t * slots, llama_token * tokens, void * logprobs) {
     return guarded([&] {
+        check_slots(slots, n_rows, n_slots);
         std::atomic<bool> failed{false};
         sampling_pool().run(n_rows, [&](int i) {
+            const Slot & slot = static_cast<const Slot *>(table)[slots[i]];
             float * row = logits + static_cast<size_t>(i) * n_vocab;
             try {
-                if (chains[i]) {
-                    tokens[i] = draw(chains[i], row, n_vocab);
-                } else if (direct[i]) {
-                    tokens[i] = static_cast<DirectSampler *>(direct[i])->draw(row, n_vocab);
-                } else {
-                    tokens[i] = most_likely(row, n_vocab);
-                }
+                tokens[i] = draw(slot, row, n_vocab);
+                cria::fill_logprobs(row, n_vocab, tokens[i], slot.num_logprobs,
+                                    static_cast<cria::Logprobs *>(logprobs)[i]);
             } catch (...) {
                 failed = true;
             }

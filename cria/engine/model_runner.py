@@ -148,7 +148,7 @@ class ModelRunner:
             self._samplers[sequence.request_id] = make_sampler(
                 self._model.vocab,
                 sequence.params,
-                sequence.prompt.tolist(),
+                sequence.prompt,
                 self._capacity.context_size,
             )
         return self._samplers[sequence.request_id]

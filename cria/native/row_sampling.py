@@ -2,55 +2,111 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from cria.native.library import Library
 from cria.native.sampler import DirectSampler, SamplerChain
 
-Sampler = SamplerChain | DirectSampler | None
+Sampler = DirectSampler | SamplerChain | None
+"""None chooses the most likely token."""
 
 MAX_THREADS = 16
 """Beyond this the rows of a step are too few, and memory is the limit."""
+MAX_TOP_LOGPROBS = 20
+
+SLOT = np.dtype(
+    [("chain", np.uint64), ("direct", np.uint64), ("num_logprobs", np.int32)], align=True
+)
+"""struct Slot of native/cria_native.cpp"""
+LOGPROBS = np.dtype(
+    [
+        ("count", np.int32),
+        ("chosen", np.float32),
+        ("tokens", np.int32, MAX_TOP_LOGPROBS),
+        ("values", np.float32, MAX_TOP_LOGPROBS),
+    ],
+    align=True,
+)
+"""struct Logprobs of native/logprobs.h"""
+
+
+class TokenLogprobs(NamedTuple):
+    """Natural logarithms of probabilities before biases, penalties and temperature."""
+
+    logprob: float
+    """Of the chosen token."""
+    top: list[tuple[int, float]]
+    """(token, log probability) of the most likely ones: by falling probability, then by id."""
 
 
 class RowSampler:
-    """Samplers of `num_slots` slots; one per process, since its threads are."""
+    """Knows who chooses the tokens of each slot; one per process, since its threads are."""
 
     def __init__(self, library: Library, num_slots: int, num_threads: int) -> None:
         self._library = library
-        self._samplers: list[Sampler] = [None] * num_slots
-        self._chains = np.zeros(num_slots, np.uint64)
-        self._direct = np.zeros(num_slots, np.uint64)
+        self._samplers: list[Sampler] = [None] * num_slots  # keeps alive what the table points to
+        self._table = np.zeros(num_slots, SLOT)
+        self._table["num_logprobs"] = -1
         self._tokens = np.zeros(num_slots, np.int32)
+        self._logprobs = np.zeros(num_slots, LOGPROBS)
+        # Looking an address up takes longer than sampling a short row.
+        self._addresses = [a.ctypes.data for a in (self._table, self._tokens, self._logprobs)]
+        self._num_rows = 0  # of the last step
         # The caller's thread works too.
         library.cria_sampling_threads(min(num_threads, MAX_THREADS, num_slots) - 1)
 
-    def assign(self, slot: int, sampler: Sampler) -> None:
-        """The rows of this slot are chosen by `sampler` from now on; None: the most likely."""
+    def assign(self, slot: int, sampler: Sampler, num_logprobs: int | None = None) -> None:
+        """The tokens of this slot are chosen by `sampler` from now on (None: the most likely one).
+
+        The sampler belongs to this slot alone, and must not be closed before the slot gets
+        another. `num_logprobs` most likely tokens come with each choice, 20 at most; 0 for the
+        log probability of the choice only, None for nothing.
+        """
+        pointer = 0 if sampler is None else sampler.pointer.value
+        is_chain = isinstance(sampler, SamplerChain)
+        wanted = -1 if num_logprobs is None else num_logprobs
+        self._table[slot] = (pointer * is_chain, pointer * (not is_chain), wanted)
         self._samplers[slot] = sampler
-        address = 0 if sampler is None else sampler.pointer.value
-        self._chains[slot] = address if isinstance(sampler, SamplerChain) else 0
-        self._direct[slot] = address if isinstance(sampler, DirectSampler) else 0
 
     def sample(
         self, logits: npt.NDArray[np.float32], slots: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.int32]:
-        """One token per row of `logits` [num_rows, vocab_size]; `slots` tells whose row it is.
+        """One token per row of `logits` [num_rows, vocab_size], which stays as it is.
 
-        Chains choose as llama.cpp's `llama_sampler_sample` would, and remember the choice;
-        direct samplers choose as a chain with their parameters would.
-        -1 where nothing can be chosen: every token is banned, or a logit is not a number.
-        The next call overwrites the result.
+        `slots` [num_rows] tells whose row it is; a slot has one row at most. -1 where nothing can
+        be chosen: every token is banned, or no logit is a number. The next call overwrites the
+        result.
         """
         num_rows, vocab_size = logits.shape
-        chains, direct = self._chains[slots], self._direct[slots]
+        if len(slots) != num_rows:
+            raise ValueError(f"{num_rows} rows of {len(slots)} slots")
+        logits = np.ascontiguousarray(logits, np.float32)
+        slots = np.ascontiguousarray(slots, np.int32)
+        table, tokens, logprobs = self._addresses
+        self._num_rows = 0
         self._library.cria_sample_rows(
             logits.ctypes.data,
             num_rows,
             vocab_size,
-            chains.ctypes.data,
-            direct.ctypes.data,
-            self._tokens.ctypes.data,
+            table,
+            len(self._samplers),
+            slots.ctypes.data,
+            tokens,
+            logprobs,
         )
+        self._num_rows = num_rows
         return self._tokens[:num_rows]
+
+    def logprobs(self, row: int) -> TokenLogprobs | None:
+        """Of a row of the last `sample`, if its slot asked for it and a token was chosen."""
+        if not 0 <= row < self._num_rows:
+            raise IndexError(f"no row {row} in the last step")
+        entry = self._logprobs[row]
+        count = int(entry["count"])
+        if count < 0:
+            return None
+        tokens, values = entry["tokens"][:count].tolist(), entry["values"][:count].tolist()
+        return TokenLogprobs(float(entry["chosen"]), list(zip(tokens, values, strict=True)))

@@ -1,7 +1,7 @@
 """The sampler of one sequence, put together from `SamplingParams`.
 
-None for the most likely token, a `DirectSampler` for biases, temperature, top-p and min-p, and for
-anything else a `SamplerChain` of llama.cpp's.
+None for the most likely token, and a `DirectSampler` for anything else. `SamplerChain` makes the
+same choices with llama.cpp's own samplers: the tests compare the two.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import ctypes
 import math
 import random
 from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from cria.native import structs
 from cria.native.handles import NativeHandle
@@ -22,43 +25,67 @@ BANNED = -100.0
 
 
 def is_plain_greedy(params: SamplingParams) -> bool:
-    """The most likely token is the answer, and no chain is needed to find it."""
+    """The most likely token is the answer, and no sampler is needed to find it."""
     return params.temperature == 0 and not (_has_biases(params) or _has_penalties(params))
 
 
-def needs_no_chain(params: SamplingParams) -> bool:
-    """No top-k and no penalties: `cria_native` does the rest faster, and exactly alike."""
-    return (params.temperature == 0 or params.top_k <= 0) and not _has_penalties(params)
-
-
 class DirectSampler(NativeHandle):
-    """Draws from a row without a list of candidates (`class DirectSampler` of cria_native)."""
+    """Chooses the tokens of one sequence, and remembers them (`DirectSampler` of cria_native).
 
-    def __init__(self, vocab: Vocab, params: SamplingParams) -> None:
+    Order: logit bias, penalties, top-k, top-p, min-p, temperature, choice. The repeat penalty
+    looks back into the prompt, the other two only at what was generated, as OpenAI defines them.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        params: SamplingParams,
+        prompt: npt.NDArray[np.int32] | Sequence[int],
+        context_size: int,
+    ) -> None:
+        library = vocab.library
         biases = _biases(vocab, params)
-        pointer = vocab.library.cria_direct_init(
-            params.temperature, params.top_p, params.min_p, _seed(params), biases, len(biases)
+        pointer = library.cria_direct_init(
+            params.temperature,
+            params.top_k,
+            params.top_p,
+            params.min_p,
+            _seed(params),
+            biases,
+            len(biases),
         )
-        super().__init__(pointer, vocab.library.cria_direct_free)
+        super().__init__(pointer, library.cria_direct_free)
+        if _has_penalties(params):
+            last_n = _last_n(params, context_size)
+            recent = np.array(prompt[-last_n:] if last_n else (), np.int32)
+            library.cria_direct_penalise(
+                pointer,
+                params.repeat_penalty,
+                params.presence_penalty,
+                params.frequency_penalty,
+                last_n,
+                recent.ctypes.data,
+                len(recent),
+            )
 
 
 def make_sampler(
-    vocab: Vocab, params: SamplingParams, prompt: Sequence[int], context_size: int
-) -> SamplerChain | DirectSampler | None:
+    vocab: Vocab,
+    params: SamplingParams,
+    prompt: npt.NDArray[np.int32] | Sequence[int],
+    context_size: int,
+) -> DirectSampler | None:
     """The cheapest sampler that does what `params` say."""
     if is_plain_greedy(params):
         return None
-    if needs_no_chain(params):
-        return DirectSampler(vocab, params)
-    return SamplerChain(vocab, params, prompt, context_size)
+    return DirectSampler(vocab, params, prompt, context_size)
 
 
 class SamplerChain(NativeHandle):
-    """A chain (`struct llama_sampler`) of one sequence; it remembers what it chose.
+    """What `DirectSampler` does, as a chain of llama.cpp's samplers (`struct llama_sampler`).
 
-    Order: logit bias, penalties, top-k, top-p, min-p, temperature, choice; what does nothing is
-    left out. The repeat penalty looks back into the prompt, the other two only at what was
-    generated, as OpenAI defines them.
+    What does nothing is left out. A chain is also the way to a sampler of llama.cpp's that
+    `DirectSampler` does not know.
     """
 
     def __init__(
@@ -82,6 +109,11 @@ def _has_biases(params: SamplingParams) -> bool:
 
 def _has_penalties(params: SamplingParams) -> bool:
     return bool(params.repeat_penalty != 1 or params.presence_penalty or params.frequency_penalty)
+
+
+def _last_n(params: SamplingParams, context_size: int) -> int:
+    """How many tokens the repeat penalty looks at."""
+    return context_size if params.repeat_last_n < 0 else min(params.repeat_last_n, context_size)
 
 
 def _samplers(
@@ -133,7 +165,7 @@ def _repeat_penalty(
     prompt: Sequence[int],
     context_size: int,
 ) -> object | None:
-    last_n = context_size if params.repeat_last_n < 0 else min(params.repeat_last_n, context_size)
+    last_n = _last_n(params, context_size)
     if params.repeat_penalty == 1 or not last_n:
         return None
     sampler: object = library.llama_sampler_init_penalties(

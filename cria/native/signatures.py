@@ -235,8 +235,8 @@ LLAMA: tuple[Row, ...] = (
 
 # Defined in native/cria_native.cpp, where each is explained.
 CRIA: tuple[Row, ...] = (
-    # void cria_log_start(int32_t min_level);
-    Row("cria_log_start", None, (c_int32,)),
+    # int32_t cria_log_start(int32_t min_level);
+    Row("cria_log_start", c_int32, (c_int32,), is_exception),
     # int32_t cria_log_next(char * text, size_t capacity);
     Row("cria_log_next", c_int32, (c_char_p, c_size_t)),
     # const char * cria_last_error(void);
@@ -265,22 +265,30 @@ CRIA: tuple[Row, ...] = (
     ),
     # int32_t cria_sampling_threads(int32_t size);
     Row("cria_sampling_threads", c_int32, (c_int32,), is_exception),
-    # void * cria_direct_init(float temperature, float top_p, float min_p, uint32_t seed,
-    #     const llama_logit_bias * biases, int32_t n_biases);
+    # void * cria_direct_init(float temperature, int32_t top_k, float top_p, float min_p,
+    #     uint32_t seed, const llama_logit_bias * biases, int32_t n_biases);
     Row(
         "cria_direct_init",
         DirectPointer,
-        (c_float, c_float, c_float, c_uint32, POINTER(structs.llama_logit_bias), c_int32),
+        (c_float, c_int32, c_float, c_float, c_uint32, POINTER(structs.llama_logit_bias), c_int32),
         is_null,
+    ),
+    # int32_t cria_direct_penalise(void * sampler, float repeat, float presence, float frequency,
+    #     int32_t last_n, const llama_token * recent, int32_t n_recent);
+    Row(
+        "cria_direct_penalise",
+        c_int32,
+        (DirectPointer, c_float, c_float, c_float, c_int32, c_void_p, c_int32),
+        is_exception,
     ),
     # void cria_direct_free(void * sampler);
     Row("cria_direct_free", None, (DirectPointer,)),
-    # int32_t cria_sample_rows(float * logits, int32_t n_rows, int32_t n_vocab,
-    #     llama_sampler * const * chains, void * const * direct, llama_token * tokens);
+    # int32_t cria_sample_rows(float * logits, int32_t n_rows, int32_t n_vocab, const void * table,
+    #     int32_t n_slots, const int32_t * slots, llama_token * tokens, void * logprobs);
     Row(
         "cria_sample_rows",
         c_int32,
-        (c_void_p, c_int32, c_int32, c_void_p, c_void_p, c_void_p),
+        (c_void_p, c_int32, c_int32, c_void_p, c_int32, c_void_p, c_void_p, c_void_p),
         is_exception,
     ),
 )

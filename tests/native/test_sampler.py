@@ -57,16 +57,18 @@ def test_the_cheapest_sampler_is_made(tiny_model: Model) -> None:
         return make_sampler(tiny_model.vocab, SamplingParams(**params), [], CONTEXT)
 
     assert made(temperature=0) is None
+    assert made(temperature=0, top_k=5, top_p=0.5) is None
     for params in (
         {},
         {"top_p": 0.9},
         {"min_p": 0.1},
+        {"top_k": 5},
         {"ignore_eos": True},
         {"temperature": 0, "logit_bias": ((1, 1.0),)},
+        {"temperature": 0, "repeat_penalty": 1.1},
+        {"presence_penalty": 0.1},
     ):
         assert isinstance(made(**params), DirectSampler)
-    for change in ({"top_k": 5}, {"repeat_penalty": 1.1}, {"presence_penalty": 0.1}):
-        assert isinstance(made(**change), SamplerChain)
 
 
 def test_greedy_takes_the_maximum(tiny_model: Model) -> None:
