@@ -1,6 +1,6 @@
 """`ModelRunner`: a scheduled batch becomes one `llama_decode` and one chosen token per sequence.
 
-The only file of the engine that knows `cria.native`.
+With `raw_limit`, the only file of the engine that knows `cria.native`.
 """
 
 from __future__ import annotations
