@@ -26,7 +26,7 @@ def request(job: Job, body: str, zero: float, on_text: Callable[[], object] | No
     trace = Trace(start=time.monotonic() - zero, arrivals=[])
     try:
         _exchange(job, body, zero, trace, on_text)
-    except (OSError, http.client.HTTPException, StreamError) as error:
+    except (OSError, http.client.HTTPException, ValueError, StreamError) as error:
         trace.error = _reason(error, job)
     trace.end = time.monotonic() - zero
     if not trace.counted:

@@ -95,6 +95,8 @@ def legend(subjects: list[Subject]) -> str:
 def notes(result: LoadResult, settings: Settings) -> list[str]:
     """What a reader would not guess from the numbers."""
     lines = []
+    if len({run.summary.requests for run in result.runs if not run.again}) > 1:
+        lines.append("The limit is one request for each client: compare its speed, not its time.")
     for column in columns(result.runs):
         traces = [
             trace

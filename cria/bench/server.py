@@ -36,7 +36,7 @@ class Server:
     def check(self, settings: Settings) -> None:
         """One short request; SetupError if it is not answered as a measurement needs it."""
         prompt = make_prompts(settings, 1, f"check/{self.name}")[0]
-        body = make_body(settings, self.model, prompt, WARM_UP_TOKENS, 0)
+        body = make_body(settings, self.model, prompt, WARM_UP_TOKENS)
         job = Job(self.url, self.headers, [body], timeout=settings.timeout)
         trace = client.request(job, body, time.monotonic())
         if trace.error is not None:
@@ -69,13 +69,12 @@ class Server:
         own = f"{key}/{self.name}"  # two names may be one server, which would know the prompts
         prompts = make_prompts(settings, count, own)
         bodies = [
-            make_body(settings, self.model, prompt, settings.max_tokens, seed)
-            for seed, prompt in enumerate(prompts)
+            make_body(settings, self.model, prompt, settings.max_tokens) for prompt in prompts
         ]
         arrivals = make_arrivals(count, load.rate, f"{settings.seed}/{key}") if load.rate else None
         long_body = None
         if settings.long_prompt:
-            long_body = make_body(settings, self.model, make_long_prompt(settings, own), 1, count)
+            long_body = make_body(settings, self.model, make_long_prompt(settings, own), 1)
         return Job(
             self.url, self.headers, bodies, load.clients, arrivals, long_body, settings.timeout
         )
@@ -84,8 +83,11 @@ class Server:
 def find_model(root: str, api_key: str | None) -> str:
     """The first model of the server's list; SetupError if it has none."""
     status, body = _ask(root, "/v1/models", api_key)
+    reason = error_message(body).rstrip(".")
     if status in (401, 403):
-        raise SetupError(f"{root} wants another API key ({status}: {error_message(body)}).")
+        raise SetupError(f"{root} wants another API key ({status}: {reason}).")
+    if status >= 500:
+        raise SetupError(f"{root} is not ready ({status}: {reason}).")
     if status != 200:
         raise SetupError(
             f"{root} has no list of models ({status} for /v1/models): it is not an OpenAI "

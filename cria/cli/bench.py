@@ -46,8 +46,10 @@ def command(url: str | None, **options: Any) -> None:
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         results = Results(started, places, settings)
         click.echo(report.legend(places))
-        measure(subjects, make_loads(options), results, stack.enter_context(WorkerPool()))
-    write_files(results, options)
+        try:
+            measure(subjects, make_loads(options), results, stack.enter_context(WorkerPool()))
+        finally:  # what is complete is kept, also if the rest is interrupted
+            write_files(results, options)
     tell_failures(results)
 
 
@@ -139,6 +141,8 @@ def measure(
 
 
 def write_files(results: Results, options: dict[str, Any]) -> None:
+    if not results.loads:
+        return
     if options["output"] is not None:
         save(results, options["output"], options["arrivals"])
     if options["plot"] is not None:

@@ -99,7 +99,12 @@ REQUEST = (
         default=_DEFAULT.ignore_eos,
         help="Ask for exactly so many. Not part of OpenAI's API: some servers refuse it.",
     ),
-    option("--temperature", type=click.FloatRange(0, 2), default=_DEFAULT.temperature),
+    option(
+        "--temperature",
+        type=click.FloatRange(0, 2),
+        default=_DEFAULT.temperature,
+        help="Of the sampling; 0 takes the most likely token.",
+    ),
     option(
         "--seed",
         type=click.IntRange(0),

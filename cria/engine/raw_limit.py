@@ -22,7 +22,7 @@ from cria.engine.model_runner import (
     UBATCH_SIZE_CPU,
     UBATCH_SIZE_GPU,
 )
-from cria.errors import CriaError
+from cria.errors import CriaError, ModelFileError
 from cria.native import devices, library
 from cria.native.batch import Batch, Tokens
 from cria.native.context import Context, ContextOptions
@@ -63,6 +63,8 @@ class RawLimit:
             use_mmap=config.use_mmap,
         )
         self._model = Model(native, config.model_path, options)
+        if not self._model.has_decoder:
+            raise ModelFileError(f"{config.model_path} is an embedding model: it has no steps.")
         self._context: Context | None = None
         self._context_options: ContextOptions | None = None
 

@@ -7,6 +7,8 @@ import threading
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cria.bench.client import request
 from cria.bench.messages import Job, Trace
@@ -91,3 +93,31 @@ def answer_once(server: socket.socket, answer: bytes) -> None:
     with connection:
         connection.recv(65536)
         connection.sendall(answer)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+PIECES = [
+    HEAD,
+    b"\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Content-Length: 9\r\n",
+    b"Content-Length: -9\r\n",
+    b"5\r\n",
+    b"-5\r\n",
+    b"ffffffffffffffffff\r\n",
+    b"0\r\n\r\n",
+    text("a"),
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"\xff\x00",
+]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20)).map(b"".join))
+def test_any_bytes_are_a_failure_and_no_exception(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer_once, args=(server, HEAD + answer))
+        thread.start()
+        trace = ask(f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+    assert trace.error

@@ -34,15 +34,14 @@ def test_arrivals_have_the_rate() -> None:
 
 
 def test_a_body() -> None:
-    body = json.loads(make_body(Settings(temperature=0.5), "m", "p", 9, 3))
+    body = json.loads(make_body(Settings(temperature=0.5), "m", "p", 9))
     assert body == {
         "model": "m",
         "prompt": "p",
         "max_tokens": 9,
         "temperature": 0.5,
-        "seed": 3,
         "stream": True,
         "stream_options": {"include_usage": True},
         "ignore_eos": True,
     }
-    assert "ignore_eos" not in make_body(Settings(ignore_eos=False), "m", "p", 9, 3)
+    assert "ignore_eos" not in make_body(Settings(ignore_eos=False), "m", "p", 9)

@@ -95,3 +95,11 @@ def test_notes() -> None:
     assert notes(result, Settings(max_tokens=6)) == [
         "A reports no usage: pieces of text are counted as tokens."
     ]
+
+
+def test_a_limit_of_fewer_requests_is_noted() -> None:
+    result = LoadResult(Load(clients=1), [make_run("A"), make_run("limit")])
+    result.runs[0].summary.requests = 9
+    assert notes(result, Settings(max_tokens=6)) == [
+        "The limit is one request for each client: compare its speed, not its time."
+    ]

@@ -35,6 +35,7 @@ def test_the_first_model_is_taken(fake: FakeServer) -> None:
     ("status", "body", "words"),
     [
         (401, b'{"error": {"message": "who?"}}', "wants another API key \\(401: who\\?\\)"),
+        (503, b'{"error": {"message": "loading"}}', "is not ready \\(503: loading\\)"),
         (404, b"", "has no list of models \\(404 for /v1/models\\)"),
         (200, b"<html>", "lists no model as an OpenAI server does"),
         (200, b'{"data": []}', "lists no model"),

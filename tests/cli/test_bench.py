@@ -182,16 +182,20 @@ def test_an_unknown_model_of_the_server(bench: Run, fake: FakeServer) -> None:
     assert str(result.exception) == (f"{fake.url} cannot be measured: HTTP 404: no such luck.")
 
 
-def test_an_interruption_ends_it_at_once(fake: FakeServer) -> None:
+def test_an_interruption_ends_it_at_once_and_keeps_what_is_complete(
+    fake: FakeServer, tmp_path: Path
+) -> None:
     arrived, gate = threading.Event(), threading.Event()
 
     def hold() -> None:
-        if len(fake.bodies) > 1:  # the first is the check
+        if len(fake.bodies) > 3:  # a check, a warm-up, and one run of one client
             arrived.set()
             gate.wait()
 
     fake.hold = hold
-    command = [sys.executable, "-m", "cria", "bench", fake.url, *SMALL]
+    output = tmp_path / "r.json"
+    args = ("--clients", "1,2", "--rounds", "1", "--output", str(output))
+    command = [sys.executable, "-m", "cria", "bench", fake.url, *args]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
@@ -200,7 +204,9 @@ def test_an_interruption_ends_it_at_once(fake: FakeServer) -> None:
         _, errors = process.communicate(timeout=60)
     gate.set()
     assert process.returncode == 1
-    assert errors.strip() == "Aborted!"
+    assert errors.splitlines()[-1] == "Aborted!"
+    assert "Traceback" not in errors
+    assert len(json.loads(output.read_text())["loads"]) == 1
 
 
 def test_every_option_is_explained_and_has_its_variable(bench: Run) -> None:
