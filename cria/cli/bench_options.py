@@ -150,7 +150,7 @@ OUTPUT = (
     ),
     option(
         "--timeout",
-        type=click.FloatRange(0, min_open=True),
+        type=click.FloatRange(0, 86_400, min_open=True),
         default=_DEFAULT.timeout,
         help="Seconds after which a request has failed.",
     ),
