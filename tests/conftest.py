@@ -11,6 +11,8 @@ from hypothesis import settings
 
 from cria import model_store
 from cria.native.tiny_model import write_tiny_model
+from tests.bench import fake_server
+from tests.bench.fake_server import FakeServer
 from tests.real_server import RealServer
 
 # A machine that is busy with other things is no failure; and CI repeats itself exactly, while a
@@ -57,4 +59,11 @@ def tiny_server(tiny_gguf: Path, tmp_path: Path) -> Iterator[RealServer]:
     """A server of one test's own, ready in a second."""
     options = ("--alias", "tiny", "--parallel", "4", "--context-size", "512")
     with RealServer.start(tiny_gguf, *options, log=tmp_path / "log") as running:
+        yield running
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeServer]:
+    """A server of one test's own, which streams what the test tells it to."""
+    with fake_server.running() as running:
         yield running

@@ -36,6 +36,8 @@ UNTESTED = {
     "errors.py",
     "sampling_params.py",
     "api/head.py",
+    "bench/messages.py",
+    "cli/bench_options.py",
     "cli/options.py",
     "cli/params.py",
     "cli/architectures.py",

@@ -15,7 +15,7 @@ from cria import __version__
 from cria.cli.architectures import is_architecture
 from cria.errors import CriaError
 
-COMMANDS = {"serve": "cria.cli.serve"}
+COMMANDS = {"bench": "cria.cli.bench", "serve": "cria.cli.serve"}
 
 
 class CriaGroup(click.Group):
@@ -46,7 +46,7 @@ def with_command(args: list[str]) -> list[str]:
 @click.group(cls=CriaGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cria")
 def cria() -> None:
-    """Serve local llama models behind the OpenAI API."""
+    """Serve local llama models behind the OpenAI API, and measure servers of it."""
 
 
 def main() -> None:

@@ -34,10 +34,12 @@ _SERVER = ServerConfig()
 _ENGINE = EngineConfig(model_path="")
 
 
-def option(*names: str, also: tuple[str, ...] = (), **settings: Any) -> Callable[..., Any]:
+def option(
+    *names: str, also: tuple[str, ...] = (), prefix: str = "CRIA_", **settings: Any
+) -> Callable[..., Any]:
     """A click option with its environment variable; `also` are older names of the variable."""
     long_name = next(name for name in names if name.startswith("--"))
-    variable = "CRIA_" + long_name[2:].partition("/")[0].upper().replace("-", "_")
+    variable = prefix + long_name[2:].partition("/")[0].upper().replace("-", "_")
     settings.setdefault("show_default", True)
     return click.option(*names, envvar=[variable, *also], show_envvar=True, **settings)
 

@@ -52,6 +52,27 @@ class TensorSplit(ParamType):
         return shares
 
 
+class Numbers(ParamType):
+    """Numbers above 0 and not above `most`, separated by commas, such as `1,8,32`."""
+
+    name = "N,..."
+
+    def __init__(self, kind: type[int] | type[float], most: int) -> None:
+        self._kind = kind
+        self._most = most
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(self._kind(word) for word in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 1,8,32.", param, ctx)
+        if not all(0 < number <= self._most for number in numbers):
+            self.fail(f"{value!r} must hold numbers above 0, at most {self._most}.", param, ctx)
+        return numbers
+
+
 class Word(ParamType):
     """Visible ASCII without spaces or commas, separated by commas in the environment."""
 

@@ -1,6 +1,6 @@
 """`ModelRunner`: a scheduled batch becomes one `llama_decode` and one chosen token per sequence.
 
-It and `batching` are the only files of the engine that know `cria.native`.
+With `batching` and `raw_limit`, the only files of the engine that know `cria.native`.
 """
 
 from __future__ import annotations
