@@ -14,7 +14,7 @@ from collections.abc import Sequence as Many
 import numpy as np
 import numpy.typing as npt
 
-from cria.engine.scheduler import Prefill, ScheduledBatch
+from cria.engine.scheduled import Prefill, ScheduledBatch
 from cria.engine.slots import Prefix
 from cria.native.batch import Batch
 from cria.native.context import Context

@@ -11,7 +11,8 @@ import logging
 import time
 from typing import Protocol
 
-from cria.engine.scheduler import ScheduledBatch, Scheduler
+from cria.engine.scheduled import ScheduledBatch
+from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Tokens
 from cria.errors import NativeError
 from cria.ipc import codec

@@ -15,7 +15,8 @@ from cria.config import EngineConfig
 from cria.engine.batching import StreamsBatching, UnifiedBatching
 from cria.engine.capacity import Machine, choose_capacity
 from cria.engine.pacing import PrefillPacer
-from cria.engine.scheduler import Limits, ScheduledBatch
+from cria.engine.scheduled import ScheduledBatch
+from cria.engine.scheduler import Limits
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import ModelFileError, NativeError

@@ -24,6 +24,7 @@ import numpy as np
 from cria.engine.counters import Counters
 from cria.engine.decoding import DecodingSet
 from cria.engine.pacing import PrefillPacer
+from cria.engine.scheduled import Prefill, ScheduledBatch
 from cria.engine.sequence import Sequence, SequenceEvent, SequenceStatus
 from cria.engine.slots import Prefix, SlotPool, Tokens, common_length
 from cria.ipc.messages import (
@@ -40,43 +41,6 @@ CELLS_AHEAD = 64
 be a waste."""
 
 _order = attrgetter("order")
-
-
-class Prefill(NamedTuple):
-    """`num_tokens` tokens of a prompt, from `sequence.num_computed_tokens` on."""
-
-    sequence: Sequence
-    num_tokens: int
-    samples: bool
-    """The last of them gets a row of logits, from which the next token is chosen."""
-
-
-class ScheduledBatch(NamedTuple):
-    """What the runner has to do in one step."""
-
-    ended: list[int]
-    """Request ids that will not come again."""
-    admitted: list[Sequence]
-    """Sequences that have got a slot, for the first time or again."""
-    prefixes: list[Prefix]
-    """What slots hold from now on, in order; to be done before anything is computed."""
-    decodes: Tokens
-    """Slots of the sequences that get one more token each, rising."""
-    prefills: list[Prefill]
-
-    @property
-    def is_empty(self) -> bool:
-        """Nothing is to be computed."""
-        return not (len(self.decodes) or self.prefills)
-
-    @property
-    def num_prompt_tokens(self) -> int:
-        return sum(work.num_tokens for work in self.prefills)
-
-    @property
-    def sampling_slots(self) -> list[int]:
-        """The slots for which tokens are chosen, in the order in which `advance` wants them."""
-        return [*self.decodes.tolist(), *(w.sequence.slot for w in self.prefills if w.samples)]
 
 
 class Limits(NamedTuple):

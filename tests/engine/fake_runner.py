@@ -8,7 +8,8 @@ from itertools import count
 import numpy as np
 
 from cria.engine.pacing import PrefillPacer
-from cria.engine.scheduler import Limits, ScheduledBatch, Scheduler
+from cria.engine.scheduled import ScheduledBatch
+from cria.engine.scheduler import Limits, Scheduler
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import NativeError

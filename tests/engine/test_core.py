@@ -7,7 +7,8 @@ import pytest
 
 from cria.engine.core import EngineCore
 from cria.engine.pacing import PrefillPacer
-from cria.engine.scheduler import Limits, ScheduledBatch, Scheduler
+from cria.engine.scheduled import ScheduledBatch
+from cria.engine.scheduler import Limits, Scheduler
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.ipc import codec
 from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, StepOutput, Submit
