@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
+from cria.engine.peers import Peers
 from cria.engine.scheduler import ScheduledBatch, Scheduler
 from cria.errors import NativeError
-from cria.ipc import codec
 from cria.ipc.messages import StepOutput, Submit
-from cria.ipc.transport import PeerGone, Transport
+from cria.ipc.transport import PeerGone
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +30,12 @@ class Runner(Protocol):
 
 
 class EngineCore:
-    """One scheduler, one runner, one connection to the server."""
+    """One scheduler, one runner, and the front processes that ask."""
 
-    def __init__(self, scheduler: Scheduler, runner: Runner, transport: Transport) -> None:
+    def __init__(self, scheduler: Scheduler, runner: Runner, peers: Peers) -> None:
         self._scheduler = scheduler
         self._runner = runner
-        self._transport = transport
+        self._peers = peers
 
     def run_forever(self) -> None:
         """Until the server is gone."""
@@ -53,11 +53,7 @@ class EngineCore:
         self._send(bool(batch.work))
 
     def _receive(self) -> None:
-        for frame in self._transport.receive(block=self._scheduler.is_idle):
-            try:
-                message = codec.decode_to_engine(frame)
-            except codec.BadFrame as error:
-                raise PeerGone(f"a frame that does not decode: {error}") from None
+        for message in self._peers.receive(block=self._scheduler.is_idle):
             if isinstance(message, Submit):
                 self._scheduler.submit(message)
             else:
@@ -78,4 +74,4 @@ class EngineCore:
         """Also for a step of prompts alone: its counters are news, and a sign of life."""
         outputs = self._scheduler.take_outputs()
         if outputs or computed:
-            self._transport.send(codec.encode(StepOutput(outputs, self._scheduler.stats())))
+            self._peers.send(StepOutput(outputs, self._scheduler.stats()))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from cria.engine.core import EngineCore
+from cria.engine.peers import Peers
 from cria.engine.scheduler import Limits, Scheduler
 from cria.engine.slots import SlotPool
 from cria.ipc import codec
@@ -24,7 +25,7 @@ class Bench:
         self.runner = FakeRunner(32)
         self.pool = SlotPool(2, 32, min_shared=0)
         scheduler = Scheduler(self.pool, Limits(32, 16, 4), {END})
-        self.core = EngineCore(scheduler, self.runner, self.engine)
+        self.core = EngineCore(scheduler, self.runner, Peers(self.engine))
 
     def tell(self, *messages: Submit | Cancel) -> None:
         self.server.send(*map(codec.encode, messages))
