@@ -17,7 +17,7 @@ import msgspec
 
 from cria.api.usage import Usage
 from cria.errors import ClientGone, CriaError, EngineError
-from cria.generation.engine_client import EngineClient
+from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import FinishReason, SequenceOutput
 from cria.output.processor import OutputProcessor
 from cria.sampling_params import SamplingParams
@@ -72,7 +72,7 @@ class _Choice:
 class Run:
     """Read `events()` once, to its end or not; `cancel()` from anywhere ends it early."""
 
-    def __init__(self, head: RunHead, client: EngineClient) -> None:
+    def __init__(self, head: RunHead, client: EngineLink) -> None:
         self.id, self.created, self.model = head
         self._client = client
         self._queue: queue.SimpleQueue[tuple[int, SequenceOutput | CriaError | Heartbeat]] = (

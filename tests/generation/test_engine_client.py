@@ -150,11 +150,3 @@ def test_the_engine_hears_of_the_gpus_and_spins_little(monkeypatch: pytest.Monke
     assert engine_environment()["GOMP_SPINCOUNT"] == engine_client.SPIN_COUNT
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     assert "GOMP_SPINCOUNT" not in engine_environment()
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [(3, "ended with code 3"), (-9, "was ended by SIGKILL"), (-99, "was ended by signal 99")],
-)
-def test_how_a_process_ended(code: int, words: str) -> None:
-    assert engine_client._describe_exit(code) == words

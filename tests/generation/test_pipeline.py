@@ -20,7 +20,7 @@ from cria.errors import (
     RequestError,
     SetupError,
 )
-from cria.generation.engine_client import EngineStatus
+from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation, model_name
 from cria.ipc.messages import FinishReason
 from cria.prompt.chat_template import ChatTemplate
