@@ -5,7 +5,7 @@
 2. The address is taken before the model is fetched or loaded, so that a wrong port shows at once;
    connections are accepted as soon as the engine starts, and answered with 503 until it is ready.
 3. Further processes may share the port (`workers`): the kernel gives each of them its part of the
-   connections. macOS gives nearly all to one of them.
+   connections. macOS does not spread them: there, one process gets nearly all.
 4. SIGTERM and SIGINT raise SystemExit in the main greenlet, wherever it waits; a second one cuts
    short what the first one started.
 """

@@ -107,8 +107,9 @@ class _Worker:
             return f"cannot be started ({error})"
         self._process = process
         _brief(process, self._job)
-        if self._stopping.is_set():  # while it was being started
+        if self._stopping.is_set():  # while it was being started: `dismiss` has not seen it
             _hang_up(process)
+            return describe_exit(reap(process))
         code = process.wait()
         _hang_up(process)
         return describe_exit(code)
