@@ -25,12 +25,13 @@ ENDS = "import sys; sys.stdin.readline(); sys.exit(3)"
 HANGS = "import threading; threading.Event().wait()"
 
 
-@pytest.fixture
-def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """`setattr(module, "COMMAND", ...)` alone would leave children behind a failed test."""
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Not much of it for a worker that hangs; and none lives on after a test that failed."""
     monkeypatch.setattr(child_process, "EXIT_SECONDS", 0.5)
+    before = set(psutil.Process().children())
     yield
-    for child in psutil.Process().children():
+    for child in set(psutil.Process().children()) - before:
         child.kill()
 
 
@@ -49,7 +50,6 @@ def wait_for_children(program: str, count: int) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.usefixtures("program")
 def test_they_run_until_the_end_of_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     becomes(monkeypatch, SERVES)
     with Workers(2, JOB):
@@ -57,7 +57,6 @@ def test_they_run_until_the_end_of_the_block(monkeypatch: pytest.MonkeyPatch) ->
     assert children(SERVES) == []
 
 
-@pytest.mark.usefixtures("program")
 def test_the_job_comes_over_standard_input_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -71,7 +70,6 @@ def test_the_job_comes_over_standard_input_alone(
     assert msgspec.json.decode(told.read_text(), type=WorkerJob) == JOB
 
 
-@pytest.mark.usefixtures("program")
 def test_one_that_is_killed_is_replaced(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -83,7 +81,6 @@ def test_one_that_is_killed_is_replaced(
     assert "worker 1 was ended by SIGKILL; starting it again in 0.5 s" in caplog.text
 
 
-@pytest.mark.usefixtures("program")
 def test_one_that_keeps_ending_is_started_later_and_later(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -94,7 +91,6 @@ def test_one_that_keeps_ending_is_started_later_and_later(
     assert caplog.messages[0] == "worker 1 ended with code 3; starting it again in 0.0 s"
 
 
-@pytest.mark.usefixtures("program")
 def test_a_command_that_does_not_exist_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -103,7 +99,6 @@ def test_a_command_that_does_not_exist_is_tried_again(
         wait_for(lambda: caplog.text, lambda text: "cannot be started" in text, "the news")
 
 
-@pytest.mark.usefixtures("program")
 def test_one_that_hangs_is_killed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     becomes(monkeypatch, HANGS)
     with Workers(1, JOB):
@@ -111,7 +106,6 @@ def test_one_that_hangs_is_killed_at_the_end(monkeypatch: pytest.MonkeyPatch) ->
     assert children(HANGS) == []
 
 
-@pytest.mark.usefixtures("program")
 def test_ending_at_once_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
     becomes(monkeypatch, SERVES)
     with Workers(3, JOB):
