@@ -16,7 +16,7 @@ import psutil
 import pytest
 import requests
 
-from tests.real_server import PATIENCE_SECONDS, REPOSITORY, RealServer, wait_for
+from tests.real_server import PATIENCE_SECONDS, REPOSITORY, RealServer, command_line, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -154,15 +154,7 @@ class Fleet:
         return [end for end in ends if end.laddr.port == self.port and end.status == status]
 
     def _children(self, module: str) -> list[psutil.Process]:
-        return [child for child in self.main.children() if module in _words(child)]
-
-
-def _words(process: psutil.Process) -> list[str]:
-    """Its command line; of a process that has ended, none."""
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+        return [child for child in self.main.children() if module in command_line(child)]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cria.config import ServerConfig
 from cria.generation import child_process
 from cria.server import workers as module
 from cria.server.workers import WorkerJob, Workers
-from tests.real_server import wait_for
+from tests.real_server import command_line, wait_for
 
 JOB = WorkerJob(("127.0.0.1", 3000), ServerConfig(api_keys=("secret",)), "m.gguf", "/a", 5)
 
@@ -40,7 +40,7 @@ def becomes(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 
 
 def children(program: str) -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if child.cmdline()[2:] == [program]]
+    return [child for child in psutil.Process().children() if command_line(child)[2:] == [program]]
 
 
 def wait_for_children(program: str, count: int) -> list[psutil.Process]:
