@@ -59,4 +59,6 @@ class ServerConfig(msgspec.Struct, frozen=True):
     max_body_bytes: int = 32 * 1024 * 1024
     heartbeat_seconds: float = 15.0
     """A stream that has been silent for so long gets a comment line, which keeps proxies awake."""
+    num_workers: int = 1
+    """Processes that speak HTTP, the main one included; they share one port and one engine."""
     log_level: str = "info"

@@ -13,7 +13,7 @@ from cria.api.completions import CompletionRequest
 from cria.api.models import ModelCard
 from cria.api.usage import Usage
 from cria.errors import ClientGone
-from cria.generation.engine_client import EngineStatus
+from cria.generation.engine_link import EngineStatus
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Event
 from cria.ipc.messages import EngineStats, Ready
 
@@ -78,6 +78,7 @@ class FakeGeneration:
 
     model_ids = ("fake", "org/fake:1")
     created = 1_700_000_000
+    engine_address = ""
 
     def __init__(self, scripts: Mapping[str, Script] | None = None) -> None:
         self.scripts = scripts or {}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import psutil
 import requests
 
 REPOSITORY = Path(__file__).parents[1]
@@ -75,6 +76,14 @@ def wait_for(
         assert time.monotonic() < deadline, f"waited {patience} s for {what}; last: {answer}"
         threading.Event().wait(0.01)
     return answer
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """Its words; none of a process that has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _read_url(process: subprocess.Popen[str], log: Path) -> str:

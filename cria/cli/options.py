@@ -74,6 +74,14 @@ ADDRESS = (
         help="Refuse unknown request fields instead of reporting them in x-cria-warnings.",
     ),
     option(
+        "num_workers",
+        "--workers",
+        type=click.IntRange(1, 64),
+        default=_SERVER.num_workers,
+        help="Processes that speak HTTP, all on one port and over one engine. One of them streams "
+        "some 20,000 tokens a second; a GPU that makes more of them needs more.",
+    ),
+    option(
         "--log-level",
         type=click.Choice(LOG_LEVELS, case_sensitive=False),
         default=_SERVER.log_level,

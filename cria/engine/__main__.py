@@ -1,7 +1,8 @@
-"""The engine process: `python -m cria.engine FD CONFIG`.
+"""The engine process: `python -m cria.engine FD CONFIG [LISTENER_FD]`.
 
-FD is the inherited end of a Unix socket pair, CONFIG an `EngineConfig` as JSON. The process says
-`Ready` or `LoadFailed`, and ends when the other end of the socket does.
+FD is the inherited end of a Unix socket pair, CONFIG an `EngineConfig` as JSON, LISTENER_FD an
+inherited Unix socket that further front processes connect to. The process says `Ready` or
+`LoadFailed`, and ends when the other end of the socket pair does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from cria.config import EngineConfig
 from cria.engine.core import EngineCore
 from cria.engine.model_runner import ModelRunner
+from cria.engine.peers import Peers
 from cria.engine.scheduler import Scheduler
 from cria.errors import CriaError
 from cria.ipc import codec
@@ -33,10 +35,11 @@ def main() -> int:
     connection = socket.socket(fileno=int(sys.argv[1]))
     # The server's gevent made its end non-blocking, and the flag came along with the descriptor.
     connection.setblocking(True)
-    return serve(config, Transport(connection))
+    listener = socket.socket(fileno=int(sys.argv[3])) if len(sys.argv) > 3 else None
+    return serve(config, Transport(connection), listener)
 
 
-def serve(config: EngineConfig, transport: Transport) -> int:
+def serve(config: EngineConfig, transport: Transport, listener: socket.socket | None = None) -> int:
     """Load and run; the exit code of the process."""
     try:
         runner = ModelRunner(config, _ProgressSender(transport))
@@ -45,11 +48,12 @@ def serve(config: EngineConfig, transport: Transport) -> int:
         return 1
     except PeerGone:
         return 0
-    transport.send(codec.encode(runner.info))
+    peers = Peers(transport, listener)
+    peers.welcome(runner.info)
     scheduler = Scheduler(
         runner.make_pool(), runner.limits, runner.end_of_generation, runner.make_pacer()
     )
-    EngineCore(scheduler, runner, transport).run_forever()
+    EngineCore(scheduler, runner, peers).run_forever()
     return 0
 
 

@@ -11,13 +11,13 @@ import logging
 import time
 from typing import Protocol
 
+from cria.engine.peers import Peers
 from cria.engine.scheduled import ScheduledBatch
 from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Tokens
 from cria.errors import NativeError
-from cria.ipc import codec
 from cria.ipc.messages import Submit
-from cria.ipc.transport import PeerGone, Transport
+from cria.ipc.transport import PeerGone
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +37,12 @@ class Runner(Protocol):
 
 
 class EngineCore:
-    """One scheduler, one runner, one connection to the server."""
+    """One scheduler, one runner, and the front processes that ask."""
 
-    def __init__(self, scheduler: Scheduler, runner: Runner, transport: Transport) -> None:
+    def __init__(self, scheduler: Scheduler, runner: Runner, peers: Peers) -> None:
         self._scheduler = scheduler
         self._runner = runner
-        self._transport = transport
+        self._peers = peers
         self._has_news = False
         self._last_step: float | None = None
 
@@ -76,11 +76,7 @@ class EngineCore:
 
     def _receive(self) -> None:
         is_idle = self._scheduler.is_idle and not self._has_news
-        for frame in self._transport.receive(block=is_idle):
-            try:
-                message = codec.decode_to_engine(frame)
-            except codec.BadFrame as error:
-                raise PeerGone(f"a frame that does not decode: {error}") from None
+        for message in self._peers.receive(block=is_idle):
             if isinstance(message, Submit):
                 self._scheduler.submit(message, time.monotonic())
             else:
@@ -89,7 +85,7 @@ class EngineCore:
     def _send(self) -> None:
         """Also after a step of prompts alone: its counters are news, and a sign of life."""
         if self._has_news or self._scheduler.has_output:
-            self._transport.send(codec.encode(self._scheduler.take_output()))
+            self._peers.send(self._scheduler.take_output())
             self._has_news = False
 
     def _seconds_since(self, began: float) -> float:

@@ -25,9 +25,12 @@ from cria.errors import (
     ModelNotFound,
     SetupError,
 )
-from cria.generation.engine_client import EngineClient, EngineStatus, engine_environment
+from cria.generation.engine_client import EngineClient, engine_environment
+from cria.generation.engine_guest import EngineGuest
+from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
 from cria.generation.run import Run, RunHead
+from cria.ipc.rendezvous import Rendezvous
 from cria.output.processor import OutputProcessor
 from cria.prompt.loading import TextSide, check_native, load_text_side
 from cria.sampling_params import SamplingParams
@@ -41,7 +44,7 @@ class Generation:
 
     def __init__(
         self,
-        client: EngineClient,
+        client: EngineLink,
         text: TextSide,
         config: ServerConfig,
         offload: Offload,
@@ -52,6 +55,8 @@ class Generation:
         self._offload = offload
         self._heartbeats = Heartbeats(config.heartbeat_seconds)
         self.created = int(time.time())
+        self.engine_address = ""
+        """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
 
     @classmethod
@@ -61,12 +66,24 @@ class Generation:
         """Start the engine and load the text side; SetupError if the file is no model."""
         environment = engine_environment()
         text = load_text_side(engine_config.model_path)
-        if not server_config.aliases:
-            name = model_name(engine_config.model_path)
-            server_config = msgspec.structs.replace(server_config, aliases=(name,))
-        client = EngineClient(engine_config, environment)
+        rendezvous = Rendezvous() if server_config.num_workers > 1 else None
+        client = EngineClient(engine_config, environment, rendezvous)
         client.start()
-        return cls(client, text, server_config, offload)
+        config = _with_alias(server_config, engine_config.model_path)
+        generation = cls(client, text, config, offload)
+        if rendezvous is not None:
+            generation.engine_address = rendezvous.address
+        return generation
+
+    @classmethod
+    def join(
+        cls, model_path: str, engine_address: str, server_config: ServerConfig, *, offload: Offload
+    ) -> Generation:
+        """Load the text side, and use the engine of another process that has opened it."""
+        text = load_text_side(model_path)
+        client = EngineGuest(engine_address)
+        client.start()
+        return cls(client, text, _with_alias(server_config, model_path), offload)
 
     @staticmethod
     def check_setup() -> None:
@@ -177,6 +194,10 @@ class Generation:
 def model_name(path: str) -> str:
     """The id of a model without an alias: its file's name, without the ending."""
     return os.path.basename(path).removesuffix(".gguf")
+
+
+def _with_alias(config: ServerConfig, path: str) -> ServerConfig:
+    return msgspec.structs.replace(config, aliases=config.aliases or (model_name(path),))
 
 
 def _for_choice(params: SamplingParams, number: int) -> SamplingParams:

@@ -17,7 +17,7 @@ import msgspec
 
 from cria.api.usage import Usage
 from cria.errors import ClientGone, CriaError, EngineError
-from cria.generation.engine_client import EngineClient
+from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import FinishReason, SequenceOutput
 from cria.output.processor import OutputProcessor
 from cria.sampling_params import SamplingParams
@@ -75,7 +75,7 @@ class Run:
     def __init__(
         self,
         head: RunHead,
-        client: EngineClient,
+        client: EngineLink,
         *,
         priority: int = 0,
         service_tier: str | None = None,

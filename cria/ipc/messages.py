@@ -7,6 +7,8 @@
 3. One message per engine step, for all sequences together; never one per token.
 4. End of file on either side is the death notice: the engine exits, the server fails every open
    request. A frame that does not decode counts as end of file.
+5. There may be further server processes, each with a connection and with request ids of its own.
+   Their end of file is no more than a `Cancel` for each of their sequences.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ class FinishReason(str, enum.Enum):
 
 
 class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Generate after these tokens; `request_id` is unique for the life of the engine."""
+    """Generate after these tokens; `request_id` is unique for the life of the connection."""
 
     request_id: int
     token_ids: list[int]
@@ -115,7 +117,7 @@ class EngineStats(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """All that one step produced.
+    """All that one step produced for one server process; nothing, if the counters alone are news.
 
     Most sequences just got one more token: these cross as two flat lists of the same length.
     """

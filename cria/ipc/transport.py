@@ -27,6 +27,10 @@ class Transport:
         self._socket = connection
         self._received = bytearray()
 
+    def fileno(self) -> int:
+        """For those who wait for several connections at once."""
+        return self._socket.fileno()
+
     def send(self, *frames: bytes) -> None:
         """Send the frames in one write; blocks while the other side does not read."""
         data = b"".join(part for frame in frames for part in (_LENGTH.pack(len(frame)), frame))

@@ -4,7 +4,9 @@
    makes the standard library cooperative. No other module patches.
 2. The address is taken before the model is fetched or loaded, so that a wrong port shows at once;
    connections are accepted as soon as the engine starts, and answered with 503 until it is ready.
-3. SIGTERM and SIGINT raise SystemExit in the main greenlet, wherever it waits; a second one cuts
+3. Further processes may share the port (`workers`): the kernel gives each of them its part of the
+   connections. macOS does not spread them: there, one process gets nearly all.
+4. SIGTERM and SIGINT raise SystemExit in the main greenlet, wherever it waits; a second one cuts
    short what the first one started.
 """
 
@@ -17,7 +19,8 @@ import errno
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import gevent
@@ -31,6 +34,7 @@ from cria.generation.pipeline import Generation
 from cria.server.app import create_app
 from cria.server.banner import ready_banner
 from cria.server.http import Handler
+from cria.server.workers import WorkerJob, Workers
 
 Result = TypeVar("Result")
 
@@ -60,13 +64,18 @@ def check_setup() -> None:
     Generation.check_setup()
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Take the address; nobody can connect before `serve`."""
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Take the address; nobody can connect before `serve`.
+
+    A `shared` one may be another process's that shares its own.
+    """
     listener = None
     try:
         family, address = _resolve(host, port)
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
     except OSError as error:
         if listener is not None:
@@ -83,12 +92,29 @@ def serve(
 ) -> None:
     """Serve until a signal comes; SetupError if the model cannot be loaded."""
     generation = Generation.open(engine_config, server_config, offload=offload)
-    server = make_server(listener, generation, server_config)
-    try:
-        _start(server, server_config)
+    address = listener.getsockname()[:2]
+    job = WorkerJob(
+        address,
+        server_config,
+        engine_config.model_path,
+        generation.engine_address,
+        generation.created,
+    )
+    with serving(listener, generation, server_config), Workers(server_config.num_workers - 1, job):
         generation.wait_ready()
-        say(ready_banner(generation, server_config, listener.getsockname()[1]))
+        say(ready_banner(generation, server_config, address[1]))
         Event().wait()
+
+
+@contextmanager
+def serving(
+    listener: socket.socket, generation: Generation, config: ServerConfig
+) -> Iterator[None]:
+    """Accept connections and answer them; at the end, close the generation too."""
+    server = make_server(listener, generation, config)
+    try:
+        _start(server, config)
+        yield
     finally:
         # First the listener, then the engine: open streams then end with an error event.
         server.close()
@@ -139,6 +165,9 @@ def _start(server: WSGIServer, config: ServerConfig) -> None:
         server.socket.listen(BACKLOG)
     except OSError as error:
         raise _bind_failure(config.host, config.port, error) from error
+    if config.num_workers > 1:
+        # Not before: a socket that shares from the start would also share with another server's.
+        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     server.start()
 
 

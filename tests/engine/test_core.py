@@ -7,6 +7,7 @@ import pytest
 
 from cria.engine.core import EngineCore
 from cria.engine.pacing import PrefillPacer
+from cria.engine.peers import Peers
 from cria.engine.scheduled import ScheduledBatch
 from cria.engine.scheduler import Limits, Scheduler
 from cria.engine.slots import Capacity, SlotPool, Tokens
@@ -26,7 +27,7 @@ class Bench:
         self.runner = FakeRunner(64)
         self.pool = SlotPool(Capacity(2, 32, 64), min_shared=0)
         scheduler = Scheduler(self.pool, Limits(32, 16), {END}, PrefillPacer(1.0, 4))
-        self.core = EngineCore(scheduler, self.runner, self.engine)
+        self.core = EngineCore(scheduler, self.runner, Peers(self.engine))
 
     def tell(self, *messages: Submit | Cancel) -> None:
         self.server.send(*map(codec.encode, messages))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cria.errors import EngineUnavailable
-from cria.generation.engine_client import EngineStatus, Sink
+from cria.generation.engine_link import EngineStatus, Sink
 from cria.ipc.messages import FinishReason, Ready, SequenceOutput
 from cria.sampling_params import SamplingParams
 
@@ -21,7 +21,7 @@ READY = Ready(
 
 
 class FakeEngineClient:
-    """The part of `EngineClient` that a run and a generation use."""
+    """The part of `EngineLink` that a run and a generation use."""
 
     def __init__(self) -> None:
         self.status = EngineStatus("ready", 1.0, READY)

@@ -14,7 +14,10 @@ from cria.config import EngineConfig
 from cria.errors import EngineError, EngineUnavailable, ServerStopping
 from cria.generation import engine_client
 from cria.generation.engine_client import EngineClient, engine_environment
+from cria.generation.engine_guest import EngineGuest
+from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import FinishReason, SequenceOutput
+from cria.ipc.rendezvous import Rendezvous
 from cria.sampling_params import SamplingParams
 from tests.real_server import wait_for
 
@@ -32,7 +35,7 @@ def client(tiny_gguf: Path) -> Iterator[EngineClient]:
     client.close()
 
 
-def wait_until_ready_again(client: EngineClient, restarts: int) -> None:
+def wait_until_ready_again(client: EngineLink, restarts: int) -> None:
     wait_for(
         lambda: client.status,
         lambda status: status.state == "ready" and status.restarts == restarts,
@@ -86,6 +89,28 @@ def test_a_killed_engine_fails_its_requests_and_comes_back(client: EngineClient)
     again: Outputs = queue.Queue()
     client.submit([1], SamplingParams(max_tokens=1, ignore_eos=True), again.put)
     assert len(read_to_end(again)[0]) == 1
+
+
+def test_a_killed_engine_fails_its_guests_requests_too_and_comes_back(tiny_gguf: Path) -> None:
+    config = EngineConfig(str(tiny_gguf), num_slots=2, context_size=512, num_threads=1)
+    rendezvous = Rendezvous()
+    client = EngineClient(config, engine_environment(), rendezvous)
+    guest = EngineGuest(rendezvous.address)
+    client.start()
+    guest.start()
+    assert client.wait_settled(60) and guest.wait_settled(60)
+    outputs: Outputs = queue.Queue()
+    guest.submit([1], FOREVER, outputs.put)
+    outputs.get(timeout=30)
+    os.kill(client.status.pid, signal.SIGKILL)
+    while isinstance(last := outputs.get(timeout=30), SequenceOutput):
+        pass
+    assert "ended while it worked" in str(last)
+    for link in (client, guest):
+        wait_until_ready_again(link, restarts=1)
+    guest.close()
+    client.close()
+    assert not os.path.exists(rendezvous.address)
 
 
 def test_submitting_without_an_engine_is_unavailable(tiny_gguf: Path) -> None:
@@ -150,11 +175,3 @@ def test_the_engine_hears_of_the_gpus_and_spins_little(monkeypatch: pytest.Monke
     assert engine_environment()["GOMP_SPINCOUNT"] == engine_client.SPIN_COUNT
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     assert "GOMP_SPINCOUNT" not in engine_environment()
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [(3, "ended with code 3"), (-9, "was ended by SIGKILL"), (-99, "was ended by signal 99")],
-)
-def test_how_a_process_ended(code: int, words: str) -> None:
-    assert engine_client._describe_exit(code) == words

@@ -20,7 +20,7 @@ from cria.errors import (
     RequestError,
     SetupError,
 )
-from cria.generation.engine_client import EngineStatus
+from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation, model_name
 from cria.ipc.messages import FinishReason
 from cria.prompt.chat_template import ChatTemplate
@@ -202,6 +202,27 @@ def test_waiting_for_a_model_that_cannot_be_loaded(bench: Bench) -> None:
 
 def test_a_model_is_called_by_its_file_unless_told_otherwise() -> None:
     assert model_name("/models/tiny.Q4_1.gguf") == "tiny.Q4_1"
+
+
+def test_two_generations_over_one_engine(tiny_gguf: Path) -> None:
+    def direct(function: Callable[..., Any], *args: object) -> Any:
+        return function(*args)
+
+    config = ServerConfig(num_workers=2)
+    engine_config = EngineConfig(str(tiny_gguf), num_slots=2, context_size=256)
+    wanted = msgspec.structs.replace(completion(), model="tiny")
+    first = Generation.open(engine_config, config, offload=direct)
+    second = Generation.join(str(tiny_gguf), first.engine_address, config, offload=direct)
+    try:
+        first.wait_ready(timeout=60)
+        second.wait_ready(timeout=60)
+        assert second.model_ids == first.model_ids
+        for generation in (first, second, first):
+            assert list(generation.start_completion(wanted).events())
+        assert second.status().info == first.status().info
+    finally:
+        second.close()
+        first.close()
 
 
 def test_opening_a_real_file_and_a_broken_one(tiny_gguf: Path, tmp_path: Path) -> None:

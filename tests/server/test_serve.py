@@ -92,6 +92,17 @@ def test_a_port_in_use_is_one_sentence() -> None:
     )
 
 
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_port_that_others_share_is_in_use_too(num_workers: int) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ended = run_to_end(port=taken.getsockname()[1], num_workers=num_workers)
+    assert ended.returncode == 1
+    assert "another program uses it" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("host", "words"),
     [("192.0.2.1", "does not have that address"), ("no-such-host.invalid", "is not known")],

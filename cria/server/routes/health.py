@@ -12,7 +12,7 @@ import msgspec
 from flask import Blueprint, Response
 
 from cria.config import ServerConfig
-from cria.generation.engine_client import EngineStatus
+from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from cria.generation.engine_client import EngineStatus
+from cria.generation.engine_link import EngineStatus
 from tests.fakes import FakeGeneration
 
 

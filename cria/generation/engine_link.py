@@ -1,0 +1,185 @@
+"""`EngineLink`: requests to an engine and their outputs, over one connection after another.
+
+What every front process needs of an engine, whoever started it. Written with the standard library's
+threads and queues, which become cooperative where the server process is patched.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from cria.errors import EngineDied, EngineError, EngineUnavailable, ServerStopping
+from cria.ipc import codec
+from cria.ipc.messages import (
+    STALL_BOUNDS_MS,
+    Cancel,
+    EngineStats,
+    LoadFailed,
+    Progress,
+    Ready,
+    SequenceOutput,
+    StepOutput,
+    Submit,
+    ToServer,
+)
+from cria.ipc.transport import PeerGone, Transport
+from cria.sampling_params import SamplingParams
+
+logger = logging.getLogger(__name__)
+
+Sink = Callable[[SequenceOutput | EngineError], None]
+
+JOIN_SECONDS = 6.0
+
+
+class EngineStatus(msgspec.Struct, frozen=True):
+    """A snapshot, for `/health` and for start-up."""
+
+    state: str
+    """`loading`, `ready`, or `down`."""
+    progress: float = 0.0
+    info: Ready | None = None
+    stats: EngineStats = EngineStats()
+    reason: str | None = None
+    """Why the model cannot be loaded; the engine is not started again after that."""
+    restarts: int = 0
+    pid: int = 0
+    """0 also for those who did not start it."""
+
+    @property
+    def stalls_ms(self) -> dict[str, int]:
+        """How many pauses between two tokens of a sequence were not longer than so many ms."""
+        bounds = [*map(str, STALL_BOUNDS_MS), "longer"]
+        return dict(zip(bounds, self.stats.stalls, strict=False))
+
+
+class EngineLink:
+    """A handle on an engine; how its connections come about is the subclass's `_run`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # two senders at once would interleave their frames
+        self._sinks: dict[int, Sink] = {}
+        self._request_ids = itertools.count()
+        self._status = EngineStatus("loading")
+        self._settled = threading.Event()
+        self._stopping = threading.Event()
+        self._transport: Transport | None = None
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    @property
+    def status(self) -> EngineStatus:
+        return self._status
+
+    def start(self) -> None:
+        """Find or start the engine; returns at once."""
+        self._thread.start()
+
+    def wait_settled(self, timeout: float | None) -> bool:
+        """Wait until the first load has ended, well or badly."""
+        return self._settled.wait(timeout)
+
+    def submit(
+        self, token_ids: list[int], params: SamplingParams, sink: Sink, priority: int = 0
+    ) -> int:
+        """Queue a sequence; `sink` gets its outputs. Returns the id for `cancel`."""
+        if self._status.state != "ready":
+            raise EngineUnavailable("The model is not ready; try again in a moment.")
+        request_id = next(self._request_ids)
+        self._sinks[request_id] = sink
+        try:
+            self._send(Submit(request_id, token_ids, params, priority))
+        except PeerGone:
+            self._sinks.pop(request_id, None)
+            raise EngineUnavailable("The engine has just ended; try again in a moment.") from None
+        return request_id
+
+    def cancel(self, request_id: int) -> None:
+        """Free the sequence; its sink hears no more."""
+        if self._sinks.pop(request_id, None) is None:
+            return
+        try:
+            self._send(Cancel(request_id))
+        except PeerGone:
+            pass  # then it is free already
+
+    def close(self) -> None:
+        """End the connection and wait for that; open requests fail with ServerStopping."""
+        self._stopping.set()
+        if self._transport is not None:
+            self._transport.close()
+        if self._thread.is_alive():
+            self._thread.join(JOIN_SECONDS)
+
+    def _run(self) -> None:
+        """The thread: connections, one after another, until `_stopping`."""
+        raise NotImplementedError
+
+    def _send(self, message: Submit | Cancel) -> None:
+        frame = codec.encode(message)
+        with self._lock:
+            if self._transport is None:
+                raise PeerGone("no engine")
+            self._transport.send(frame)
+
+    def _talk(self, transport: Transport) -> None:
+        """Hand out what comes over this connection until it ends; closes it."""
+        self._transport = transport
+        try:
+            while not self._stopping.is_set():
+                self._read(transport)
+        except PeerGone as news:
+            logger.debug("connection to the engine: %s", news)
+        finally:
+            self._transport = None
+            transport.close()
+
+    def _read(self, transport: Transport) -> None:
+        for frame in transport.receive():
+            try:
+                message = codec.decode_to_server(frame)
+            except codec.BadFrame as error:
+                raise PeerGone(f"a frame that does not decode: {error}") from None
+            self._handle(message)
+
+    def _handle(self, message: ToServer) -> None:
+        if isinstance(message, StepOutput):
+            self._update(stats=message.stats)
+            for request_id, token in zip(message.request_ids, message.token_ids, strict=False):
+                self._route(SequenceOutput(request_id, (token,)))
+            for output in message.outputs:
+                self._route(output)
+        elif isinstance(message, Progress):
+            self._update(progress=message.fraction)
+        elif isinstance(message, Ready):
+            self._update(state="ready", progress=1.0, info=message, stats=EngineStats())
+            self._settled.set()
+        elif isinstance(message, LoadFailed):
+            self._update(state="down", reason=message.reason)
+
+    def _route(self, output: SequenceOutput) -> None:
+        if output.finish_reason is None:
+            sink = self._sinks.get(output.request_id)
+        else:
+            sink = self._sinks.pop(output.request_id, None)
+        if sink is not None:  # else it was cancelled while this was on its way
+            sink(output)
+
+    def _bury(self, how: str) -> None:
+        """The engine is gone: tell everybody who waits."""
+        self._update(state="down", pid=0)
+        sinks, self._sinks = self._sinks, {}
+        for sink in sinks.values():
+            sink(self._obituary(how))
+
+    def _obituary(self, how: str) -> EngineError:
+        if self._stopping.is_set():
+            return ServerStopping("The server is shutting down.")
+        return EngineDied(f"The engine process {how} while it worked on this request.")
+
+    def _update(self, **changes: object) -> None:
+        self._status = msgspec.structs.replace(self._status, **changes)

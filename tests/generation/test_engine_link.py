@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import queue
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from cria.errors import EngineDied, EngineUnavailable, ServerStopping
+from cria.generation.engine_link import EngineLink
+from cria.ipc.messages import (
+    Cancel,
+    EngineStats,
+    FinishReason,
+    LoadFailed,
+    Progress,
+    SequenceOutput,
+    StepOutput,
+    Submit,
+)
+from cria.ipc.transport import PeerGone, Transport
+from cria.sampling_params import SamplingParams
+from tests.generation.fake_engine import READY
+from tests.generation.link_engine import LinkEngine, Outputs
+from tests.real_server import wait_for
+
+PARAMS = SamplingParams()
+
+
+class OneConnection(EngineLink):
+    """A link whose only engine is the test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        ours, theirs = socket.socketpair()
+        self._ours = Transport(ours)
+        self.engine = LinkEngine(Transport(theirs))
+
+    def _run(self) -> None:
+        self._talk(self._ours)
+        self._bury("ended")
+
+
+@pytest.fixture
+def link() -> Iterator[OneConnection]:
+    link = OneConnection()
+    link.start()
+    yield link
+    link.close()
+    link.engine.transport.close()
+
+
+@pytest.fixture
+def ready(link: OneConnection) -> OneConnection:
+    link.engine.tell(READY)
+    assert link.wait_settled(30)
+    return link
+
+
+def test_before_the_engine_is_ready_nothing_is_submitted(link: OneConnection) -> None:
+    link.engine.tell(Progress(0.5))
+    wait_for(lambda: link.status.progress, lambda progress: progress == 0.5, "news")
+    assert link.status.state == "loading"
+    with pytest.raises(EngineUnavailable, match="not ready"):
+        link.submit([1], PARAMS, lambda _: None)
+
+
+def test_a_model_that_cannot_be_loaded(link: OneConnection) -> None:
+    link.engine.tell(LoadFailed("It is broken."))
+    wait_for(lambda: link.status, lambda status: status.state == "down", "the news")
+    assert link.status.reason == "It is broken."
+
+
+def test_outputs_reach_the_sink_of_their_sequence(ready: OneConnection) -> None:
+    first: Outputs = queue.Queue()
+    second: Outputs = queue.Queue()
+    ids = [ready.submit([1], PARAMS, sink.put) for sink in (first, second)]
+    assert [ready.engine.next() for _ in ids] == [Submit(n, [1], PARAMS) for n in ids]
+    end = SequenceOutput(ids[1], (), FinishReason.STOP, 1)
+    ready.engine.tell(StepOutput([end], EngineStats(num_running=1), [ids[0]], [9]))
+    assert first.get(timeout=30) == SequenceOutput(ids[0], (9,))
+    assert second.get(timeout=30) == end
+    assert ready.status.stats.num_running == 1
+
+
+def test_a_cancel_is_sent_once(ready: OneConnection) -> None:
+    request_id = ready.submit([1], PARAMS, lambda _: None)
+    ready.cancel(request_id)
+    ready.cancel(request_id)
+    later = ready.submit([2], PARAMS, lambda _: None)
+    heard = [ready.engine.next() for _ in range(3)]
+    assert heard[1:] == [Cancel(request_id), Submit(later, [2], PARAMS)]
+
+
+def test_the_end_of_the_connection_fails_what_is_open(ready: OneConnection) -> None:
+    outputs: Outputs = queue.Queue()
+    ready.submit([1], PARAMS, outputs.put)
+    ready.engine.transport.close()
+    error = outputs.get(timeout=30)
+    assert isinstance(error, EngineDied)
+    assert str(error) == "The engine process ended while it worked on this request."
+    with pytest.raises(EngineUnavailable):
+        ready.submit([1], PARAMS, outputs.put)
+
+
+def test_garbage_is_the_end_of_the_connection(ready: OneConnection) -> None:
+    ready.engine.transport.send(b"\xc1")
+    with pytest.raises(PeerGone):
+        ready.engine.next()
+    wait_for(lambda: ready.status.state, lambda state: state == "down", "the end")
+
+
+def test_closing_tells_those_who_wait_that_the_server_stops(ready: OneConnection) -> None:
+    outputs: Outputs = queue.Queue()
+    ready.submit([1], PARAMS, outputs.put)
+    ready.close()
+    assert isinstance(outputs.get(timeout=30), ServerStopping)
