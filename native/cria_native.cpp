@@ -34,6 +34,7 @@ namespace {
 
 // Distinct from llama.cpp's codes: some of its functions return "minus the size needed".
 constexpr int EXCEPTION = INT32_MIN + 1;
+constexpr int INVALID = INT32_MIN + 2;
 
 thread_local std::string last_error;
 
@@ -147,6 +148,23 @@ void on_log(ggml_log_level level, const char * text, void *) {
     }
 }
 
+bool is_below(int32_t value, int32_t limit) {
+    return static_cast<uint32_t>(value) < static_cast<uint32_t>(limit);
+}
+
+// One sequence per token; without positions, ids and flags llama.cpp fills them in itself.
+bool is_valid(const llama_batch & batch, int32_t n_vocab, int32_t n_seq, int32_t n_pos, int32_t n_outputs) {
+    bool valid = true;
+    int32_t outputs = 0;
+    for (int32_t i = 0; i < batch.n_tokens; i++) {
+        valid &= is_below(batch.token[i], n_vocab);
+        valid &= !batch.pos || is_below(batch.pos[i], n_pos);
+        valid &= !batch.seq_id || is_below(batch.seq_id[i][0], n_seq);
+        outputs += batch.logits && batch.logits[i];
+    }
+    return valid && outputs <= n_outputs;
+}
+
 }  // namespace
 
 // Sends the log of llama.cpp and ggml to the ring, from `min_level` (enum ggml_log_level) up.
@@ -189,10 +207,12 @@ CRIA_API void * cria_llama_identity(void) {
     return reinterpret_cast<void *>(&llama_decode);
 }
 
-// llama_decode(); a GPU may still be computing when it returns. The codes are llama_decode's, or
-// EXCEPTION.
-CRIA_API int32_t cria_decode(llama_context * ctx, const llama_batch * batch) {
-    return guarded([&] { return llama_decode(ctx, *batch); });
+// llama_decode(), but INVALID instead of the end of the process where an id or a position is not
+// below its limit, or more than `n_outputs` rows of logits are asked for. A GPU may still be
+// computing when it returns. The other codes are llama_decode's, or EXCEPTION.
+CRIA_API int32_t cria_decode(llama_context * ctx, const llama_batch * batch, int32_t n_vocab, int32_t n_seq,
+                             int32_t n_pos, int32_t n_outputs) {
+    return guarded([&] { return is_valid(*batch, n_vocab, n_seq, n_pos, n_outputs) ? llama_decode(ctx, *batch) : INVALID; });
 }
 
 // llama_synchronize(): waits until everything is computed. 0, or EXCEPTION.

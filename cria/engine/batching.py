@@ -27,6 +27,8 @@ PADDING = 16
 """Chunks in streams are padded to multiples of this, but not beyond the longest neighbour."""
 MAX_FILLERS = 32
 """That an idle slot collects before they are removed: removing takes 9 microseconds a slot."""
+MAX_REPEATS = 32
+"""Steps for which a batch is only changed where the next one differs."""
 
 
 class UnifiedBatching:
@@ -44,6 +46,10 @@ class UnifiedBatching:
         self.batch = Batch(context.batch_size)
         self.lengths = np.zeros(num_slots, np.int32)
         self.last_tokens = np.zeros(num_slots, np.int32)
+        self._rows: Slots = np.zeros(0, np.int32)
+        self._row_indices: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self._decodes: Slots | None = None  # what the batch is of, if it is of nothing else
+        self._repeats_left = 0
 
     def take_over(self, prefix: Prefix) -> None:
         """Make a slot hold the first tokens of its source, and nothing else."""
@@ -64,13 +70,41 @@ class UnifiedBatching:
 
     def write(self, work: ScheduledBatch) -> Slots:
         """Fill `batch`; the slots of its rows of logits, in order."""
+        if self._goes_on(work):
+            self._go_on()
+        else:
+            self._write(work)
+            is_plain = not work.prefills
+            self._decodes = work.decodes if is_plain else None
+        self.lengths[work.decodes] += 1
+        return self._rows
+
+    def _goes_on(self, work: ScheduledBatch) -> bool:
+        """Whether the batch is the last one, each sequence one token further."""
+        return (
+            work.decodes is self._decodes
+            and not (work.prefills or work.prefixes)
+            and self._repeats_left > 0
+        )
+
+    def _go_on(self) -> None:
+        self._repeats_left -= 1
+        self.batch.position[: self.batch.num_tokens] += 1
+        self.batch.token[self._row_indices] = self.last_tokens[self._rows]
+
+    def _write(self, work: ScheduledBatch) -> None:
+        """Fill `batch`, and note which slots its rows are of, and which tokens bring them."""
         self.batch.clear()
         decodes = work.decodes
         self.batch.append_each(self.last_tokens[decodes], self.lengths[decodes], decodes, True)
         for prefill in work.prefills:
             self._append_chunk(prefill)
-        self.lengths[decodes] += 1
-        return np.array(work.sampling_slots, np.int32)
+        self._note_rows(work.sampling_slots)
+        self._repeats_left = MAX_REPEATS
+
+    def _note_rows(self, slots: Slots) -> None:
+        self._rows = slots
+        self._row_indices = np.flatnonzero(self.batch.output[: self.batch.num_tokens])
 
     def _append_chunk(self, prefill: Prefill) -> None:
         sequence, start = prefill.sequence, prefill.sequence.num_computed_tokens
@@ -91,6 +125,7 @@ class StreamsBatching(UnifiedBatching):
         super().__init__(context, num_slots)
         self._ends = np.zeros(num_slots, np.int32)  # the lengths with what is to be removed
         self._num_cells = context.num_cells // num_slots
+        self._low = self._high = 0
 
     def take_over(self, prefix: Prefix) -> None:
         """The same, and what was left behind is gone."""
@@ -104,23 +139,30 @@ class StreamsBatching(UnifiedBatching):
             self._context.truncate(int(slot), int(self.lengths[slot]))
         self._ends[:] = self.lengths
 
-    def write(self, work: ScheduledBatch) -> Slots:
+    def _go_on(self) -> None:
+        """The fillers too, of which not too many pile up before all is written anew."""
+        super()._go_on()
+        self._ends[self._low : self._high] += 1
+
+    def _write(self, work: ScheduledBatch) -> None:
         """Fill `batch` with the slots from the lowest to the highest that has work."""
         self.batch.clear()
         chunks = {prefill.sequence.slot: prefill for prefill in work.prefills}
-        slots = np.union1d(work.decodes, list(chunks)).astype(np.int32)
-        low, high = int(slots[0]), int(slots[-1]) + 1
-        self._trim(slots, low, high)
+        slots = np.sort(np.append(work.decodes, np.array([*chunks], np.int32)))
+        self._low, self._high = int(slots[0]), int(slots[-1]) + 1
+        self._trim(slots)
         padded = _padded_lengths({slot: chunk.num_tokens for slot, chunk in chunks.items()})
         is_decoding = np.zeros(len(self.lengths), bool)
         is_decoding[work.decodes] = True
+        low = self._low
         for slot in sorted(chunks):
             self._append_singles(low, slot, is_decoding)
             self._append_padded(chunks[slot], padded[slot])
             low = slot + 1
-        self._append_singles(low, high, is_decoding)
-        self.lengths[work.decodes] += 1
-        return np.sort(np.array(work.sampling_slots, np.int32))
+        self._append_singles(low, self._high, is_decoding)
+        self._note_rows(np.sort(work.sampling_slots) if chunks else work.decodes)
+        room = self._num_cells - int(self._ends[self._low : self._high].max())
+        self._repeats_left = min(MAX_REPEATS, room)
 
     def _append_singles(self, low: int, high: int, is_decoding: npt.NDArray[np.bool_]) -> None:
         """One token for each slot from `low` to `high`, a filler for those that do not decode."""
@@ -139,14 +181,13 @@ class StreamsBatching(UnifiedBatching):
             self.batch.append([FILLER_TOKEN] * fillers, int(self.lengths[slot]), slot, False)
             self._ends[slot] += fillers
 
-    def _trim(self, slots: Slots, low: int, high: int) -> None:
-        """Remove what is behind the tokens of these slots, and too much of it in between."""
-        leftover = self._ends - self.lengths
-        in_the_way = leftover[low:high] >= MAX_FILLERS
-        in_the_way |= self._ends[low:high] >= self._num_cells
-        in_the_way &= leftover[low:high] > 0
-        in_the_way[slots - low] |= leftover[slots] > 0
-        for slot in (np.flatnonzero(in_the_way) + low).tolist():
+    def _trim(self, slots: Slots) -> None:
+        """Remove what is behind the tokens of these slots, and where no more would fit."""
+        has_leftover = self._ends > self.lengths
+        in_the_way = has_leftover & (self._ends + MAX_REPEATS >= self._num_cells)
+        in_the_way |= self._ends - self.lengths >= MAX_FILLERS
+        in_the_way[slots] = has_leftover[slots]
+        for slot in np.flatnonzero(in_the_way).tolist():
             self._context.truncate(slot, int(self.lengths[slot]))
             self._ends[slot] = self.lengths[slot]
 

@@ -55,7 +55,7 @@ class EngineCore:
             logger.debug("the server is gone: %s", news)
 
     def step(self) -> None:
-        """Receive, schedule, start; send what the step before has produced; finish."""
+        """Receive, schedule, start; keep the books and send what is ready meanwhile; finish."""
         self._receive()
         began = time.monotonic()
         batch = self._scheduler.schedule()
@@ -65,6 +65,7 @@ class EngineCore:
             return
         try:
             self._runner.start(batch)
+            self._scheduler.hold(batch)
             self._send()
             tokens = self._runner.finish(batch)
         except NativeError as error:

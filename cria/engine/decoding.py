@@ -1,7 +1,8 @@
-"""`DecodingSet`: the sequences that get one token in every step, in arrays indexed by slot.
+"""`DecodingSet`: the sequences that get one token in every step.
 
 At 64 sequences, a Python object for each token of each step would cost more time than llama.cpp
-leaves between two steps; so what every token changes is changed for all sequences at once.
+leaves between two steps. So tokens stay in an array, counts follow from the number of steps, and
+nothing is done for a sequence that just goes on.
 """
 
 from __future__ import annotations
@@ -27,81 +28,93 @@ class Advance(NamedTuple):
     """Those whose token was the last one."""
 
 
-class DecodingSet:
-    """At most one sequence for each of `num_slots` slots."""
+class _Member(NamedTuple):
+    sequence: Sequence
+    first_step: int
+    last_step: int
+    """In which its last token comes, if none before ends it."""
 
-    def __init__(self, num_slots: int, end_of_generation: Collection[int]) -> None:
-        self._sequences: dict[int, Sequence] = {}
-        self._last_token = np.zeros(num_slots, np.int32)
-        self._num_generated = np.zeros(num_slots, np.int32)
-        self._num_remaining = np.zeros(num_slots, np.int64)
-        # Longer by one than the highest id: the entry for all others, -1 included.
-        self._is_end = np.zeros(max(end_of_generation, default=-1) + 2, bool)
-        self._is_end[list(end_of_generation)] = True
+
+class DecodingSet:
+    """At most one sequence for each slot; tokens are ids below `vocab_size`."""
+
+    def __init__(self, vocab_size: int, end_of_generation: Collection[int]) -> None:
+        self._members: dict[int, _Member] = {}
+        self._last_tokens: dict[int, int] = {}  # by slot, as of the last change of members
+        # The entry behind the vocabulary's is the one that -1 finds.
+        self._is_over = np.zeros(vocab_size + 1, bool)
+        self._is_over[[*end_of_generation, vocab_size]] = True
+        self._step = 0
         self._rebuild()
 
     def __len__(self) -> int:
-        return len(self._sequences)
+        return len(self._members)
 
     def __getitem__(self, slot: int) -> Sequence:
-        return self._sequences[slot]
+        return self._members[slot].sequence
 
     @property
     def slots(self) -> Tokens:
-        """Rising."""
+        """Rising; the same array as long as the members are the same."""
         return self._slots
 
     @property
     def sequences(self) -> Iterable[Sequence]:
-        return self._sequences.values()
+        return (member.sequence for member in self._members.values())
 
     @property
     def last_tokens(self) -> Tokens:
         """What was chosen last for each of `slots`, and is to be computed next."""
-        return self._last_token[self._slots]
+        return self._tokens
 
     def is_end(self, token: int) -> bool:
         """Whether the token ends a generation."""
-        return 0 <= token < len(self._is_end) and bool(self._is_end[token])
+        return token >= 0 and bool(self._is_over[token])
 
     def num_ahead(self, limit: int) -> int:
         """Tokens that are still to come, at most `limit` counted for each sequence."""
-        return int(np.minimum(self._num_remaining[self._slots], limit).sum())
+        return sum(min(m.last_step - self._step, limit) for m in self._members.values())
 
     def add(self, sequence: Sequence, token: int, num_remaining: int) -> None:
         """The sequence, whose last token this is, may get so many more."""
-        slot = sequence.slot
-        self._sequences[slot] = sequence
-        self._last_token[slot] = token
-        self._num_generated[slot] = sequence.num_generated_tokens
-        self._num_remaining[slot] = num_remaining
+        self._keep_tokens()
+        self._last_tokens[sequence.slot] = token
+        self._members[sequence.slot] = _Member(sequence, self._step, self._step + num_remaining)
         self._rebuild()
 
     def remove(self, sequence: Sequence) -> int:
         """Let go of the sequence, which then knows what it has generated; its last token."""
-        slot = sequence.slot
-        del self._sequences[slot]
-        sequence.num_generated_tokens = int(self._num_generated[slot])
+        self._keep_tokens()
+        member = self._members.pop(sequence.slot)
+        sequence.num_generated_tokens += self._step - member.first_step
         self._rebuild()
-        return int(self._last_token[slot])
+        return self._last_tokens.pop(sequence.slot)
 
     def advance(self, tokens: Tokens) -> Advance:
         """Each of `slots` has got a token; -1 where none could be chosen."""
-        slots, ids = self._slots, self._request_ids
-        self._last_token[slots] = tokens
-        self._num_generated[slots] += 1
-        self._num_remaining[slots] -= 1
-        known = np.minimum(tokens, len(self._is_end) - 1)
-        over = self._is_end[known] | (tokens < 0) | (self._num_remaining[slots] <= 0)
-        if not over.any():
-            return Advance(list(ids), tokens.tolist(), [])
-        going = np.flatnonzero(~over)
-        ended = [
-            (self._sequences[int(slots[row])], int(tokens[row])) for row in np.flatnonzero(over)
-        ]
-        return Advance([ids[row] for row in going], tokens[going].tolist(), ended)
+        self._step += 1
+        self._tokens = tokens.copy()  # the runner's array is overwritten by its next step
+        is_over = self._is_over[tokens]
+        if self._step < self._next_limit and not is_over.any():
+            return Advance(self._request_ids, tokens.tolist(), [])
+        going, ended = Advance([], [], []), []
+        for slot, token, over in zip(
+            self._slots.tolist(), tokens.tolist(), is_over.tolist(), strict=True
+        ):
+            member = self._members[slot]
+            if over or self._step >= member.last_step:
+                ended.append((member.sequence, token))
+            else:
+                going.request_ids.append(member.sequence.request_id)
+                going.token_ids.append(token)
+        return going._replace(ended=ended)
+
+    def _keep_tokens(self) -> None:
+        self._last_tokens = dict(zip(self._slots.tolist(), self._tokens.tolist(), strict=True))
 
     def _rebuild(self) -> None:
-        slots = sorted(self._sequences)
+        slots = sorted(self._members)
         self._slots = np.array(slots, np.int32)
-        self._request_ids = [self._sequences[slot].request_id for slot in slots]
+        self._tokens = np.array([self._last_tokens[slot] for slot in slots], np.int32)
+        self._request_ids = [self._members[slot].sequence.request_id for slot in slots]
+        self._next_limit = min((m.last_step for m in self._members.values()), default=0)

@@ -30,7 +30,7 @@ from cria.native.sampler import make_sampler
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE_CPU, BATCH_SIZE_GPU = 512, 2048
-UBATCH_SIZE_CPU, UBATCH_SIZE_GPU = 512, 1024
+UBATCH_SIZE_CPU, UBATCH_SIZE_GPU = 512, 2048
 FIRST_CHUNK_CPU, FIRST_CHUNK_GPU = 64, 512
 """Prompt tokens beside running decodes, as long as nobody knows how long they take."""
 MIN_SHARED_UNIFIED, MIN_SHARED_STREAMS = 16, 256
@@ -75,7 +75,11 @@ class ModelRunner:
     @property
     def limits(self) -> Limits:
         """What the scheduler has to keep to."""
-        return Limits(self._capacity.context_size, self._context.batch_size - self._extra_tokens)
+        return Limits(
+            self._capacity.context_size,
+            self._context.batch_size - self._extra_tokens,
+            self._context.vocab_size,
+        )
 
     def make_pool(self) -> SlotPool:
         """Slots with the sizes of this context."""
@@ -136,12 +140,15 @@ class ModelRunner:
             if not self.has_gpu:
                 self._context.submit(self._batching.batch)
             self._context.wait()
-            if not len(self._rows):
-                return self._rows
-            logits = self._context.logits(len(self._rows))
-            self._batching.last_tokens[self._rows] = self._sampler.sample(logits, self._rows)
-        tokens: Tokens = self._batching.last_tokens[batch.sampling_slots]
-        return tokens
+        rows = self._rows
+        if not len(rows):
+            return rows
+        tokens = self._sampler.sample(self._context.logits(len(rows)), rows)
+        self._batching.last_tokens[rows] = tokens
+        if rows is batch.decodes:
+            return tokens
+        in_order: Tokens = self._batching.last_tokens[batch.sampling_slots]
+        return in_order
 
     def _sampler_of(self, sequence: Sequence) -> Sampler:
         """One for the whole life of a sequence: preempted or not, it goes on with its numbers."""

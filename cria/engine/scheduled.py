@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Prefix, Tokens
 
@@ -40,6 +42,9 @@ class ScheduledBatch(NamedTuple):
         return sum(work.num_tokens for work in self.prefills)
 
     @property
-    def sampling_slots(self) -> list[int]:
+    def sampling_slots(self) -> Tokens:
         """The slots for which tokens are chosen, in the order in which `advance` wants them."""
-        return [*self.decodes.tolist(), *(w.sequence.slot for w in self.prefills if w.samples)]
+        if not self.prefills:
+            return self.decodes
+        firsts = [work.sequence.slot for work in self.prefills if work.samples]
+        return np.append(self.decodes, np.array(firsts, np.int32))

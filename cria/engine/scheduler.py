@@ -44,16 +44,17 @@ _order = attrgetter("order")
 
 
 class Limits(NamedTuple):
-    """What fits; all in tokens."""
+    """What there is; all in tokens."""
 
     context_size: int
     """Of one sequence."""
     batch_size: int
     """Of one step."""
+    vocab_size: int
 
 
 class Scheduler:
-    """The sequences of one engine: `submit` and `cancel`, then `schedule` and `advance` in turns.
+    """The sequences of one engine: `submit` and `cancel`, then `schedule`, `hold` and `advance`.
 
     `take_output` returns what has happened since the last call; exactly one output of each
     sequence has a finish reason.
@@ -66,12 +67,13 @@ class Scheduler:
         end_of_generation: Collection[int],
         pacer: PrefillPacer,
     ) -> None:
+        """`end_of_generation` are the tokens that end a sequence."""
         self.pool = pool
         self.limits = limits
         self._pacer = pacer
         self._waiting: list[Sequence] = []
         self._prefilling: list[Sequence] = []
-        self._decoding = DecodingSet(len(pool.lengths), end_of_generation)
+        self._decoding = DecodingSet(limits.vocab_size, end_of_generation)
         self._by_id: dict[int, Sequence] = {}
         self._admitted: list[Sequence] = []
         self._prefixes: list[Prefix] = []
@@ -122,6 +124,13 @@ class Scheduler:
             self._ended, self._admitted, self._prefixes = [], [], []
         return batch
 
+    def hold(self, batch: ScheduledBatch) -> None:
+        """The batch is being computed: its tokens will be in the cache."""
+        self.pool.hold_each(batch.decodes, self._decoding.last_tokens)
+        for sequence, num_tokens, _ in batch.prefills:
+            start = sequence.num_computed_tokens
+            self.pool.hold(sequence.slot, sequence.prompt[start : start + num_tokens])
+
     def advance(self, batch: ScheduledBatch, tokens: Tokens, seconds: float = 0.0) -> None:
         """Record a computed batch, which took so long since the step before it.
 
@@ -131,9 +140,8 @@ class Scheduler:
         num_decodes, num_prompt_tokens = len(batch.decodes), batch.num_prompt_tokens
         self._pacer.observe(num_decodes, num_prompt_tokens, seconds)
         self._counters.count_step(num_decodes, num_prompt_tokens, seconds)
-        self.pool.hold_each(batch.decodes, self._decoding.last_tokens)
         for work in batch.prefills:
-            self._hold(work)
+            work.sequence.num_computed_tokens += work.num_tokens
         self._go_on(tokens[:num_decodes])
         firsts = [work.sequence for work in batch.prefills if work.samples]
         for sequence, token in zip(firsts, tokens[num_decodes:].tolist(), strict=True):
@@ -257,12 +265,6 @@ class Scheduler:
             chosen.append(Prefill(sequence, chunk, samples=chunk == sequence.num_missing_tokens))
             num_tokens += chunk
         return chosen
-
-    def _hold(self, work: Prefill) -> None:
-        """The tokens of this work are in the cache now."""
-        sequence, start = work.sequence, work.sequence.num_computed_tokens
-        self.pool.hold(sequence.slot, sequence.prompt[start : start + work.num_tokens])
-        sequence.num_computed_tokens += work.num_tokens
 
     def _go_on(self, tokens: Tokens) -> None:
         """The decoding sequences have got these tokens."""

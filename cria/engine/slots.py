@@ -187,8 +187,23 @@ class SlotPool:
         """The source itself if little of it would be lost, else the one unused for longest."""
         if not self.is_busy[source] and 2 * length >= self.lengths[source] > 0:
             return source
-        free = np.flatnonzero(~self.is_busy)
-        return int(free[self._last_use[free].argmin()])
+        free = ~self.is_busy
+        if not self._shares_cells:
+            free = self._neighbours(free)
+        slots = np.flatnonzero(free)
+        return int(slots[self._last_use[slots].argmin()])
+
+    def _neighbours(self, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Those that make no hole between the busy ones: where each has a part of the cache, a
+        step computes something for every slot from the lowest busy one to the highest.
+        """
+        busy = np.flatnonzero(~free)
+        if not len(busy):
+            return free
+        near = free.copy()
+        near[: max(0, busy[0] - 1)] = False
+        near[busy[-1] + 2 :] = False
+        return near
 
 
 def common_length(one: Tokens, other: Tokens) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,7 +32,8 @@ class Batch:
         # llama_seq_id **: one pointer per token, to its own element of sequence_id
         first, stride = self.sequence_id.ctypes.data, self.sequence_id.itemsize
         self._id_pointers = first + stride * np.arange(capacity, dtype=np.uint64)
-        self.struct = llama_batch(
+        self.struct_pointer = ctypes.pointer(llama_batch())
+        self.struct_pointer.contents = self.struct = llama_batch(
             n_tokens=0,
             token=self.token.ctypes.data,
             embd=None,

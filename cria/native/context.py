@@ -41,6 +41,9 @@ CACHE_TYPE_BYTES = {
 }
 """Bytes of one value in the cache, the scales of its block included."""
 
+INVALID = -(2**31) + 2
+"""`cria_decode` has found what `llama_decode` would abort on."""
+
 FLASH_ATTENTION = {
     "auto": structs.ENUMS["LLAMA_FLASH_ATTN_TYPE_AUTO"],
     "off": structs.ENUMS["LLAMA_FLASH_ATTN_TYPE_DISABLED"],
@@ -88,6 +91,9 @@ class Context(NativeHandle):
         self.batch_size = int(self.library.llama_n_batch(pointer))
         self.vocab_size = model.vocab.num_tokens
         self._unified = options.unified
+        self._limits = (self.vocab_size, self.num_sequences, self.num_cells, self.num_sequences)
+        self._logits: npt.NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self._logits_address = 0
 
     def decode(self, batch: Batch) -> None:
         """Compute the batch, and wait for the result; NativeError as from `submit`."""
@@ -99,9 +105,14 @@ class Context(NativeHandle):
 
         NativeError leaves the cache as it was for the codes 1 and -1, which `code` tells.
         """
-        self._check(batch)
+        if not 0 < batch.num_tokens <= self.batch_size:
+            raise NativeError(
+                f"a batch of {batch.num_tokens} tokens is not in 1..{self.batch_size}"
+            )
         batch.struct.n_tokens = batch.num_tokens
-        code = self.library.cria_decode(self.pointer, ctypes.byref(batch.struct))
+        code = self.library.cria_decode(self.pointer, batch.struct_pointer, *self._limits)
+        if code == INVALID:
+            self._explain(batch)
         if code:
             log.drain(self.library)
             raise DecodeError(code)
@@ -116,7 +127,11 @@ class Context(NativeHandle):
         A view of native memory: the next decode overwrites it.
         """
         address = self.library.llama_get_logits(self.pointer)
-        return np.ctypeslib.as_array(address, shape=(num_rows, self.vocab_size))
+        if address != self._logits_address:  # libllama moves its buffer only to let it grow
+            rows = ctypes.cast(address, ctypes.POINTER(ctypes.c_float))
+            shape = (self.num_sequences, self.vocab_size)
+            self._logits, self._logits_address = np.ctypeslib.as_array(rows, shape), address
+        return self._logits[:num_rows]
 
     def remove(self, sequence_id: int) -> None:
         """Free all cells of a sequence."""
@@ -156,10 +171,9 @@ class Context(NativeHandle):
         if not 0 <= sequence_id < self.num_sequences:
             raise NativeError(f"sequence id {sequence_id} is not in 0..{self.num_sequences - 1}")
 
-    def _check(self, batch: Batch) -> None:
+    def _explain(self, batch: Batch) -> None:
+        """Say what is wrong with a batch that would have ended the process."""
         count = batch.num_tokens
-        if not 0 < count <= self.batch_size:
-            raise NativeError(f"a batch of {count} tokens is not in 1..{self.batch_size}")
         _check_range("token id", batch.token[:count], self.vocab_size)
         _check_range("sequence id", batch.sequence_id[:count], self.num_sequences)
         _check_range("position", batch.position[:count], self.num_cells)

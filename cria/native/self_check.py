@@ -119,7 +119,8 @@ def split_text(library: Library, path: str) -> None:
 def _decode(library: Library, context: Any, tokens: list[int]) -> float:
     array = (ctypes.c_int32 * len(tokens))(*tokens)
     batch = llama_batch(n_tokens=len(tokens), token=ctypes.addressof(array))
-    code = library.cria_decode(context, ctypes.byref(batch))
+    limits = (max(tokens) + 1, 1, len(tokens), len(tokens))
+    code = library.cria_decode(context, ctypes.byref(batch), *limits)
     if code:
         raise NativeError(f"decoding {len(tokens)} tokens failed with code {code}")
     logit = float(library.llama_get_logits_ith(context, -1)[0])

@@ -168,7 +168,7 @@ LLAMA: tuple[Row, ...] = (
     # uint32_t llama_n_seq_max(const struct llama_context * ctx);
     Row("llama_n_seq_max", c_uint32, (ContextPointer,)),
     # float * llama_get_logits(struct llama_context * ctx);
-    Row("llama_get_logits", POINTER(c_float), (ContextPointer,), is_null),
+    Row("llama_get_logits", c_void_p, (ContextPointer,), is_null),
     # float * llama_get_logits_ith(struct llama_context * ctx, int32_t i);
     Row("llama_get_logits_ith", POINTER(c_float), (ContextPointer, c_int32), is_null),
     # llama_memory_t llama_get_memory(const struct llama_context * ctx);
@@ -243,8 +243,14 @@ CRIA: tuple[Row, ...] = (
     Row("cria_last_error", c_char_p, ()),
     # void * cria_llama_identity(void);
     Row("cria_llama_identity", c_void_p, ()),
-    # int32_t cria_decode(llama_context * ctx, const llama_batch * batch);
-    Row("cria_decode", c_int32, (ContextPointer, POINTER(structs.llama_batch)), is_exception),
+    # int32_t cria_decode(llama_context * ctx, const llama_batch * batch, int32_t n_vocab,
+    #                     int32_t n_seq, int32_t n_pos, int32_t n_outputs);
+    Row(
+        "cria_decode",
+        c_int32,
+        (ContextPointer, POINTER(structs.llama_batch), c_int32, c_int32, c_int32, c_int32),
+        is_exception,
+    ),
     # int32_t cria_synchronize(llama_context * ctx);
     Row("cria_synchronize", c_int32, (ContextPointer,), is_exception),
     # int32_t cria_token_to_piece(const llama_vocab * vocab, llama_token token, char * piece,

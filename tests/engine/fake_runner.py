@@ -116,7 +116,7 @@ class Bench:
     ) -> None:
         cells = num_cells or num_slots * context_size
         self.pool = SlotPool(Capacity(num_slots, context_size, cells), min_shared=min_shared)
-        limits = Limits(context_size, batch_size)
+        limits = Limits(context_size, batch_size, vocab_size=1000)
         self.scheduler = Scheduler(self.pool, limits, {END}, PrefillPacer(1.0, 4))
         self.runner = FakeRunner(cells, next_token)
 
@@ -125,6 +125,7 @@ class Bench:
         batch = self.scheduler.schedule()
         if not batch.is_empty:
             self.runner.start(batch)
+            self.scheduler.hold(batch)
             self.scheduler.advance(batch, self.runner.finish(batch))
         return unpack(self.scheduler.take_output())
 

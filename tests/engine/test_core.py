@@ -26,7 +26,9 @@ class Bench:
         self.engine, self.server = Transport(ours), Transport(theirs)
         self.runner = FakeRunner(64)
         self.pool = SlotPool(Capacity(2, 32, 64), min_shared=0)
-        scheduler = Scheduler(self.pool, Limits(32, 16), {END}, PrefillPacer(1.0, 4))
+        scheduler = Scheduler(
+            self.pool, Limits(32, 16, vocab_size=1000), {END}, PrefillPacer(1.0, 4)
+        )
         self.core = EngineCore(scheduler, self.runner, Peers(self.engine))
 
     def tell(self, *messages: Submit | Cancel) -> None:

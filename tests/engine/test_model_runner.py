@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cria.config import EngineConfig
-from cria.engine.batching import MAX_FILLERS, StreamsBatching
+from cria.engine.batching import MAX_FILLERS, MAX_REPEATS, StreamsBatching
 from cria.engine.model_runner import ModelRunner
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduler import Limits, Scheduler
@@ -53,7 +53,7 @@ class Bench:
         )
         self.scheduler = Scheduler(
             self.pool,
-            Limits(context_size, 40),
+            Limits(context_size, 40, runner.limits.vocab_size),
             runner.end_of_generation,
             PrefillPacer(1.0, prefill_chunk),
         )
@@ -70,6 +70,7 @@ class Bench:
         batch = self.scheduler.schedule()
         if not batch.is_empty:
             self.runner.start(batch)
+            self.scheduler.hold(batch)
             self.scheduler.advance(batch, self.runner.finish(batch))
         for output in unpack(self.scheduler.take_output()):
             self.tokens.setdefault(output.request_id, []).extend(output.token_ids)
@@ -165,9 +166,11 @@ def test_a_hole_costs_no_forward_pass(tiny_gguf: Path) -> None:
     bench.step()
     batch = runner._batching.batch
     assert list(batch.sequence_id[: batch.num_tokens]) == [0, 1, 2, 3, 4]
-    for _ in range(2 * MAX_FILLERS):
+    for _ in range(100):
         bench.step()
-        assert runner._context.last_position(1) <= held + MAX_FILLERS, "fillers pile up"
+        assert runner._context.last_position(1) <= held + MAX_FILLERS + MAX_REPEATS, (
+            "fillers pile up"
+        )
     bench.run()
 
 
@@ -237,6 +240,7 @@ def test_a_sequence_for_which_nothing_can_be_chosen_fails_alone(tiny_gguf: Path)
     bench.submit(1, [301], max_tokens=3)
     batch = bench.scheduler.schedule()
     runner.start(batch)
+    bench.scheduler.hold(batch)
     tokens = runner.finish(batch)
     tokens[1] = -1
     bench.scheduler.advance(batch, tokens)

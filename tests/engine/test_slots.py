@@ -174,3 +174,19 @@ def test_a_cache_that_cannot_be_cut_is_evicted_whole() -> None:
     pool = SlotPool(Capacity(1, 200, 200), min_shared=0)
     use(pool, *range(150))
     assert pool.evict(51) == [Prefix(0, 0, 0)]
+
+
+def test_where_slots_have_parts_of_their_own_the_busy_ones_stay_together() -> None:
+    """A hole between them would be computed too."""
+    pool = SlotPool(Capacity(6, 10, 60), shares_cells=False)
+    for slot in [take(pool, 1).slot for _ in range(6)]:
+        pool.give_back(slot)
+    pool.give_back(take(pool, 1).slot)
+    assert take(pool, 7, 8).slot == 1, "the one unused for longest"
+    assert take(pool, 8, 8).slot == 2, "0 was used after it"
+    assert take(pool, 9, 8).slot == 3
+    pool.give_back(2)
+    assert take(pool, 6, 8).slot == 4
+    assert take(pool, 5, 8).slot == 5, "0 and the hole were used later"
+    assert take(pool, 4, 8).slot == 0
+    assert take(pool, 3, 8).slot == 2
