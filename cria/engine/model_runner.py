@@ -188,7 +188,7 @@ class ModelRunner:
         return ContextOptions(
             num_cells=self._capacity.num_cells,
             num_sequences=self._capacity.num_slots,
-            batch_size=min(batch_size + self._extra_tokens, self._capacity.num_cells),
+            batch_size=min(batch_size, self._capacity.num_cells) + self._extra_tokens,
             ubatch_size=min(ubatch_size, batch_size),
             num_threads=self._num_threads(),
             flash_attention=config.flash_attention,

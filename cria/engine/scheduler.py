@@ -207,12 +207,16 @@ class Scheduler:
         return leader.status is SequenceStatus.PREFILL and leader is not sequence
 
     def _find_leader(self, sequence: Sequence) -> Sequence | None:
-        """Who is about to compute most of this prompt, if that is enough to wait for."""
+        """Who is about to compute most of this prompt, if that is enough to wait for.
+
+        Only who is sooner: behind another one, urgent prompts would hold up a yet more urgent one.
+        """
         if not self.pool.min_shared:
             return None
         gains = [
             (common_length(other.prompt, sequence.prompt) - other.num_computed_tokens, other)
             for other in self._prefilling
+            if other.order < sequence.order
         ]
         gain, leader = max(gains, key=lambda pair: pair[0], default=(0, None))
         return leader if gain >= self.pool.min_shared else None
@@ -236,6 +240,7 @@ class Scheduler:
         if not sequence.was_admitted:
             sequence.was_admitted, sequence.num_cached_tokens = True, prefix.length
         sequence.apply(SequenceEvent.ADMITTED)
+        sequence.leader = None  # else leaders of leaders would stay in memory
         self._counters.cached_tokens += prefix.length
         self._prefixes.append(prefix)
         self._admitted.append(sequence)
@@ -313,7 +318,6 @@ class Scheduler:
             self._prefilling.remove(sequence)
         self.pool.give_back(sequence.slot)
         sequence.apply(SequenceEvent.PREEMPTED)
-        sequence.leader = None
         self._counters.preemptions += 1
         insort(self._waiting, sequence, key=_order)
 
