@@ -99,6 +99,8 @@ class FakeRunner:
     def _draw(self, slot: int) -> int:
         sequence = self._sequences[slot]
         generated = self._generated[sequence.request_id]
+        prompt = sequence.prompt[: sequence.num_original_tokens].tolist()
+        assert self.contents[slot] == prompt + generated, "the cache holds something else"
         token = self.next_token(sequence.request_id, len(generated))
         generated.append(token)
         return token

@@ -264,6 +264,37 @@ def test_a_failed_step_frees_its_sequences(
     assert bench.run()[1] == alone(runner, [300, 301], max_tokens=5)
 
 
+def test_a_failed_step_leaves_no_filler_in_an_empty_slot(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="streams", num_slots=4)
+    expected = alone(runner, [300, 301], max_tokens=5)
+    bench = Bench(runner)
+    for request_id in range(4):
+        bench.submit(request_id, [300 + request_id], max_tokens=20)
+    bench.step()
+    batching = runner._batching
+    assert isinstance(batching, StreamsBatching)
+    bench.scheduler.cancel(Cancel(2))
+    bench.pool.cut(2, 0)
+    batching.free([2])
+    bench.step()
+    assert (batching.lengths[2], runner._context.last_position(2)) == (0, 0), "a filler"
+    batching.free([1])
+    assert runner._context.last_position(2) == -1
+    bench.submit(4, [300, 301], max_tokens=5)
+    batch = bench.scheduler.schedule()
+    bench.scheduler.fail(batch, "failed")
+    batching.free([slot for slot in range(4) if slot != 2])
+    assert alone(runner, [300, 301], max_tokens=5) == expected
+
+
+def test_a_small_context_in_streams_leaves_room_for_prompts(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="streams", num_slots=4, context_size=16)
+    assert runner.limits.batch_size >= 16
+    bench = Bench(runner)
+    bench.submit(0, [300] * 10, max_tokens=3)
+    assert len(bench.run()[0]) == 3
+
+
 def _raise(*_: object) -> None:
     raise NativeError("told to fail")
 

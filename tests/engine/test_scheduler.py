@@ -398,6 +398,17 @@ def test_a_sequence_is_admitted_when_there_are_cells_for_its_prompt() -> None:
     assert bench.scheduler.stats().preemptions_total == 0
 
 
+def test_what_running_sequences_need_soon_is_not_given_away() -> None:
+    bench = Bench(2, 100, num_cells=100, batch_size=100)
+    bench.scheduler.submit(submit(1, 5, max_tokens=60))
+    bench.step()
+    bench.scheduler.submit(submit(2, 40, max_tokens=2))
+    bench.step()
+    assert bench.scheduler.stats().num_waiting == 1, "5 + 59 and 40 + 1 cells are too many"
+    bench.run()
+    assert bench.scheduler.stats().preemptions_total == 0
+
+
 def test_idle_slots_are_evicted_from_the_end_before_anybody_is_preempted() -> None:
     bench = Bench(context_size=200, num_cells=220, min_shared=2, batch_size=200)
     bench.scheduler.submit(submit(1, list(range(10, 160)), max_tokens=1))
