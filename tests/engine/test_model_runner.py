@@ -204,16 +204,57 @@ def test_the_books_know_exactly_what_fits(tiny_gguf: Path) -> None:
     bench.submit(0, [300] * 100, max_tokens=150)
     for _ in range(40):
         bench.step()
-    context, batch = runner._context, runner._batching.batch
+    check_free_cells(bench, slot=1)
+
+
+def check_free_cells(bench: Bench, slot: int) -> None:
+    """By filling them all, in a slot that holds nothing."""
+    context, batch = bench.runner._context, bench.runner._batching.batch
     free = bench.pool.cells.num_free
     for count, fits in ((free + 1, False), (free, True)):
         batch.clear()
-        batch.append([301] * count, 0, 1, False)
+        batch.append([301] * count, 0, slot, False)
         if fits:
             context.decode(batch)
         else:
             with pytest.raises(NativeError, match="no room"):
                 context.decode(batch)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_books_stay_right_whatever_happens(tiny_gguf: Path, seed: int) -> None:
+    """Prefixes are shared, sequences preempted, cancelled and lost, in too few cells for all."""
+    rng = random.Random(seed)
+    runner = make_runner(tiny_gguf, kv_layout="unified", num_cells=256, num_slots=5)
+    bench = Bench(runner, prefill_chunk=20, min_shared=4)
+    starts = [[rng.randrange(300, 500) for _ in range(60)] for _ in range(3)]
+    for request_id in range(40):
+        prompt = [*rng.choice(starts)[: rng.randrange(61)], rng.randrange(300, 500)]
+        bench.submit(request_id, prompt, max_tokens=rng.randrange(1, 250))
+        for _ in range(rng.randrange(25)):
+            bench.step()
+        if rng.random() < 0.2:
+            bench.scheduler.cancel(Cancel(rng.randrange(request_id + 1)))
+        if rng.random() < 0.1:
+            lose_step(bench)
+    bench.run()
+    assert bench.last.keys() == set(range(40))
+    assert bench.scheduler.stats().preemptions_total > 0
+    assert bench.scheduler.stats().cached_tokens_total > 0
+    bench.pool.cut(0, 0)
+    runner._batching.free([0])
+    check_free_cells(bench, slot=0)
+
+
+def lose_step(bench: Bench) -> None:
+    """The computation fails, and with it the sequences of the step."""
+    batch = bench.scheduler.schedule()
+    if not batch.is_empty:
+        bench.runner.start(batch)
+        with pytest.raises(NativeError), bench.runner._losing_cells(batch):
+            raise NativeError("told to fail")
+        bench.scheduler.fail(batch, "failed")
+    bench.step()
 
 
 def test_seeded_sampling_repeats(runner: ModelRunner) -> None:
