@@ -178,9 +178,9 @@ class Scheduler:
         while not self._make_room(len(self._decoding)):
             self._preempt(max([*self._prefilling, *self._decoding.sequences], key=_order))
 
-    def _make_room(self, num_cells: int, spare: int = -1) -> bool:
+    def _make_room(self, num_cells: int) -> bool:
         """Evict what no running sequence uses until so many cells are free; False if too few."""
-        self._prefixes += self.pool.evict(num_cells, spare)
+        self._prefixes += self.pool.evict(num_cells)
         return self.pool.cells.num_free >= num_cells
 
     def _admit(self) -> None:
@@ -280,6 +280,8 @@ class Scheduler:
         """The prompt is computed, and this is the first token after it."""
         sequence.apply(SequenceEvent.PROMPT_COMPUTED)
         self._prefilling.remove(sequence)
+        if sequence.num_generated_tokens:  # it was preempted, and its reader has been waiting
+            self._counters.count_pause(self._counters.seconds - sequence.last_token_at)
         sequence.num_generated_tokens += 1
         num_remaining = self._num_remaining(sequence)
         self._decoding.add(sequence, token, num_remaining)
@@ -314,6 +316,7 @@ class Scheduler:
             last = self._decoding.remove(sequence)
             held = self.pool.tokens[sequence.slot, : self.pool.lengths[sequence.slot]]
             sequence.prompt = np.append(held, np.int32(last))
+            sequence.last_token_at = self._counters.seconds
         else:
             self._prefilling.remove(sequence)
         self.pool.give_back(sequence.slot)
@@ -366,7 +369,10 @@ class Scheduler:
 
 def _cached_tokens_to_tell(sequence: Sequence) -> int:
     """Once, with the first token."""
-    return sequence.num_cached_tokens if sequence.num_generated_tokens == 1 else 0
+    if sequence.num_generated_tokens != 1:
+        return 0
+    told, sequence.num_cached_tokens = sequence.num_cached_tokens, 0
+    return told
 
 
 def _refusal(sequence: Sequence, reason: str) -> SequenceOutput:

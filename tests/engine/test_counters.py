@@ -45,6 +45,15 @@ def test_a_pause_counts_once_for_each_sequence_that_had_it(
     assert stats(counters).stalls == tuple(expected)
 
 
+def test_a_pause_of_many_steps_is_one_pause() -> None:
+    counters = Counters()
+    for _ in range(4):
+        counters.count_step(0, 1, 0.25)
+    assert counters.seconds == 1.0
+    counters.count_pause(counters.seconds)
+    assert stats(counters).stalls == (0,) * 7 + (1, 0, 0, 0)
+
+
 def test_a_step_without_streams_holds_up_none() -> None:
     counters = Counters()
     counters.count_step(0, 100, 9.0)

@@ -434,6 +434,31 @@ def test_the_last_in_order_is_preempted_and_goes_on_where_it_was() -> None:
         assert outputs[request_id][-1].num_generated_tokens == 180
 
 
+def test_the_pause_of_a_preempted_sequence_is_counted_too() -> None:
+    bench = Bench(num_slots=2, context_size=200, num_cells=200, batch_size=200)
+    for request_id in (1, 2):
+        bench.scheduler.submit(submit(request_id, [request_id] * 10, max_tokens=180))
+    while not bench.scheduler.is_idle:
+        batch = bench.scheduler.schedule()
+        bench.runner.start(batch)
+        bench.scheduler.advance(batch, bench.runner.finish(batch), 1.0)
+        bench.scheduler.take_output()
+    stats = bench.scheduler.stats()
+    assert sum(stats.stalls) == 2 * 179, "one pause between any two tokens"
+    assert stats.stalls[-1] == stats.preemptions_total > 0
+
+
+def test_cached_tokens_are_told_once() -> None:
+    bench = Bench(min_shared=2)
+    bench.scheduler.submit(submit(1, [7, 8, 9], max_tokens=1))
+    bench.run()
+    bench.scheduler.submit(submit(2, [7, 8, 9], max_tokens=5))
+    outputs = bench.step()
+    bench.scheduler.cancel(Cancel(2))
+    outputs += bench.step()
+    assert [output.num_cached_tokens for output in outputs] == [2, 0]
+
+
 def test_a_preempted_sequence_can_be_cancelled() -> None:
     bench = Bench(num_slots=2, context_size=200, num_cells=200, batch_size=200)
     for request_id in (1, 2):
