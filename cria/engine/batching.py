@@ -135,8 +135,8 @@ class StreamsBatching(UnifiedBatching):
     def free(self, slots: Many[int]) -> None:
         """After a failure nobody knows what is left of the fillers: all of them go."""
         super().free(slots)
-        for slot in np.flatnonzero(self.lengths):
-            self._context.truncate(int(slot), int(self.lengths[slot]))
+        for slot, length in enumerate(self.lengths.tolist()):
+            self._context.truncate(slot, length)
         self._ends[:] = self.lengths
 
     def _go_on(self) -> None:

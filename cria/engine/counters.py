@@ -13,6 +13,8 @@ class Counters:
     def __init__(self) -> None:
         self.steps = self.prefill_tokens = self.decode_tokens = self.decode_steps = 0
         self.cached_tokens = self.preemptions = 0
+        self.seconds = 0.0
+        """Of all steps together; while there is work, they follow each other without a gap."""
         self._stalls = [0] * (len(STALL_BOUNDS_MS) + 1)
 
     def count_step(self, num_decodes: int, num_prompt_tokens: int, seconds: float) -> None:
@@ -21,7 +23,12 @@ class Counters:
         self.prefill_tokens += num_prompt_tokens
         self.decode_tokens += num_decodes
         self.decode_steps += num_decodes > 0
-        self._stalls[bisect_left(STALL_BOUNDS_MS, seconds * 1000)] += num_decodes
+        self.seconds += seconds
+        self.count_pause(seconds, num_decodes)
+
+    def count_pause(self, seconds: float, num_sequences: int = 1) -> None:
+        """Between two tokens of so many sequences."""
+        self._stalls[bisect_left(STALL_BOUNDS_MS, seconds * 1000)] += num_sequences
 
     def stats(
         self, *, num_running: int, num_waiting: int, num_used_cells: int, num_cached_cells: int

@@ -33,6 +33,8 @@ BATCH_SIZE_CPU, BATCH_SIZE_GPU = 512, 2048
 UBATCH_SIZE_CPU, UBATCH_SIZE_GPU = 512, 2048
 FIRST_CHUNK_CPU, FIRST_CHUNK_GPU = 64, 512
 """Prompt tokens beside running decodes, as long as nobody knows how long they take."""
+STREAM_UNIT = 256
+"""The cells of one sequence are a multiple of it, where each has a part of its own."""
 MIN_SHARED_UNIFIED, MIN_SHARED_STREAMS = 16, 256
 """In streams the whole stream of the source is copied, and the graph planned anew."""
 
@@ -193,9 +195,9 @@ class ModelRunner:
         batch_size = config.batch_size or (BATCH_SIZE_GPU if gpu else BATCH_SIZE_CPU)
         ubatch_size = config.ubatch_size or (UBATCH_SIZE_GPU if gpu else UBATCH_SIZE_CPU)
         return ContextOptions(
-            num_cells=self._capacity.num_cells,
+            num_cells=self._num_native_cells,
             num_sequences=self._capacity.num_slots,
-            batch_size=min(batch_size + self._extra_tokens, self._capacity.num_cells),
+            batch_size=min(batch_size + self._extra_tokens, self._num_native_cells),
             ubatch_size=min(ubatch_size, batch_size),
             num_threads=self._num_threads(),
             flash_attention=config.flash_attention,
@@ -203,6 +205,17 @@ class ModelRunner:
             cache_type_v=config.cache_type_v,
             unified=self._unified,
         )
+
+    @property
+    def _num_native_cells(self) -> int:
+        """llama.cpp rounds up the part of a sequence, but only after it has limited the batch.
+
+        Of a small context's cells, the extra tokens would leave nothing for prompts.
+        """
+        if self._unified:
+            return self._capacity.num_cells
+        num_units = -(-self._capacity.context_size // STREAM_UNIT)
+        return self._capacity.num_slots * num_units * STREAM_UNIT
 
     @property
     def _layout(self) -> type[UnifiedBatching]:

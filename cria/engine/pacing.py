@@ -31,7 +31,7 @@ class PrefillPacer:
         """Prompt tokens for a step that also decodes."""
         if not self._seconds_per_token:
             return self._first_chunk
-        left = self._max_stall * MARGIN - self._decode_seconds
+        left = max(self._max_stall * MARGIN - self._decode_seconds, 0.0)
         return max(MIN_CHUNK, int(left / self._seconds_per_token))
 
     def observe(self, num_decodes: int, num_prompt_tokens: int, seconds: float) -> None:
@@ -40,7 +40,11 @@ class PrefillPacer:
             self._decode_seconds = _blend(self._decode_seconds, seconds)
             return
         if num_decodes:
-            seconds = max(seconds - self._decode_seconds, 0.0)
+            # As long as prompts keep coming, nothing else can correct an estimate that is too high.
+            self._decode_seconds = min(self._decode_seconds, _blend(self._decode_seconds, seconds))
+            seconds -= self._decode_seconds
+        if seconds <= 0:
+            return
         # A small chunk says little about a large one: most of its time is not the tokens'.
         if num_prompt_tokens >= self.chunk // 2 or seconds > self._max_stall / 2:
             self._seconds_per_token = _blend(self._seconds_per_token, seconds / num_prompt_tokens)

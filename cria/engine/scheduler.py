@@ -186,9 +186,9 @@ class Scheduler:
         while not self._make_room(len(self._decoding)):
             self._preempt(max([*self._prefilling, *self._decoding.sequences], key=_order))
 
-    def _make_room(self, num_cells: int, spare: int = -1) -> bool:
+    def _make_room(self, num_cells: int) -> bool:
         """Evict what no running sequence uses until so many cells are free; False if too few."""
-        self._prefixes += self.pool.evict(num_cells, spare)
+        self._prefixes += self.pool.evict(num_cells)
         return self.pool.cells.num_free >= num_cells
 
     def _admit(self) -> None:
@@ -215,12 +215,16 @@ class Scheduler:
         return leader.status is SequenceStatus.PREFILL and leader is not sequence
 
     def _find_leader(self, sequence: Sequence) -> Sequence | None:
-        """Who is about to compute most of this prompt, if that is enough to wait for."""
+        """Who is about to compute most of this prompt, if that is enough to wait for.
+
+        Only who is sooner: behind another one, urgent prompts would hold up a yet more urgent one.
+        """
         if not self.pool.min_shared:
             return None
         gains = [
             (common_length(other.prompt, sequence.prompt) - other.num_computed_tokens, other)
             for other in self._prefilling
+            if other.order < sequence.order
         ]
         gain, leader = max(gains, key=lambda pair: pair[0], default=(0, None))
         return leader if gain >= self.pool.min_shared else None
@@ -244,6 +248,7 @@ class Scheduler:
         if not sequence.was_admitted:
             sequence.was_admitted, sequence.num_cached_tokens = True, prefix.length
         sequence.apply(SequenceEvent.ADMITTED)
+        sequence.leader = None  # else leaders of leaders would stay in memory
         self._counters.cached_tokens += prefix.length
         self._prefixes.append(prefix)
         self._admitted.append(sequence)
@@ -277,6 +282,8 @@ class Scheduler:
         """The prompt is computed, and this is the first token after it."""
         sequence.apply(SequenceEvent.PROMPT_COMPUTED)
         self._prefilling.remove(sequence)
+        if sequence.num_generated_tokens:  # it was preempted, and its reader has been waiting
+            self._counters.count_pause(self._counters.seconds - sequence.last_token_at)
         sequence.num_generated_tokens += 1
         num_remaining = self._num_remaining(sequence)
         self._decoding.add(sequence, token, num_remaining)
@@ -311,11 +318,11 @@ class Scheduler:
             last = self._decoding.remove(sequence)
             held = self.pool.tokens[sequence.slot, : self.pool.lengths[sequence.slot]]
             sequence.prompt = np.append(held, np.int32(last))
+            sequence.last_token_at = self._counters.seconds
         else:
             self._prefilling.remove(sequence)
         self.pool.give_back(sequence.slot)
         sequence.apply(SequenceEvent.PREEMPTED)
-        sequence.leader = None
         self._counters.preemptions += 1
         insort(self._waiting, sequence, key=_order)
 
@@ -364,7 +371,10 @@ class Scheduler:
 
 def _cached_tokens_to_tell(sequence: Sequence) -> int:
     """Once, with the first token."""
-    return sequence.num_cached_tokens if sequence.num_generated_tokens == 1 else 0
+    if sequence.num_generated_tokens != 1:
+        return 0
+    told, sequence.num_cached_tokens = sequence.num_cached_tokens, 0
+    return told
 
 
 def _refusal(sequence: Sequence, reason: str) -> SequenceOutput:

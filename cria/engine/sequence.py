@@ -54,6 +54,7 @@ class Sequence:
 
     __slots__ = (
         "finish_reason",
+        "last_token_at",
         "leader",
         "num_cached_tokens",
         "num_computed_tokens",
@@ -88,6 +89,8 @@ class Sequence:
         """A running sequence that is about to compute a prefix of this one's prompt."""
         self.num_generated_tokens = 0
         """While it decodes, the scheduler counts in its stead."""
+        self.last_token_at = 0.0
+        """When it was preempted, in the seconds of the counters."""
         self.finish_reason: FinishReason | None = None
 
     def __repr__(self) -> str:

@@ -132,14 +132,11 @@ class SlotPool:
         self.cells.cut(slot, length, int(self.lengths[slot]), busy=False)
         self.lengths[slot] = length
 
-    def evict(self, num_cells: int, spare: int = -1) -> list[Prefix]:
-        """Cut idle slots until so many cells are free or nothing is left; what became of which.
-
-        The slot `spare` keeps what it holds.
-        """
+    def evict(self, num_cells: int) -> list[Prefix]:
+        """Cut idle slots until so many cells are free or nothing is left; what became of which."""
         cuts = []
         while self.cells.num_free < num_cells:
-            victim = self._oldest_with_contents(spare)
+            victim = self._oldest_with_contents()
             if victim is None:
                 break
             self.cut(victim, self._length_without(victim, num_cells - self.cells.num_free))
@@ -160,13 +157,10 @@ class SlotPool:
             return 0  # a model whose cache cannot be cut
         return max(0, int(self.lengths[slot]) - max(num_cells, EVICTED_AT_ONCE))
 
-    def _oldest_with_contents(self, spare: int) -> int | None:
-        candidates = ~self.is_busy & (self.lengths > 0)
-        if spare >= 0:
-            candidates[spare] = False
-        if not candidates.any():
+    def _oldest_with_contents(self) -> int | None:
+        slots = np.flatnonzero(~self.is_busy & (self.lengths > 0))
+        if not len(slots):
             return None
-        slots = np.flatnonzero(candidates)
         return int(slots[self._last_use[slots].argmin()])
 
     def _longest_match(self, prompt: Tokens) -> tuple[int, int]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from cria.api.chat import RESERVED_TEMPLATE_KWARGS, ChatChunks, encode_chat
@@ -64,6 +65,12 @@ def test_the_answer_has_every_key() -> None:
             }
         ],
     }
+
+
+def test_the_answer_names_the_tier_if_the_request_did() -> None:
+    head = msgspec.structs.replace(HEAD, service_tier="flex")
+    assert json.loads(encode_chat(head, [], Usage(2, 3)))["service_tier"] == "flex"
+    assert "service_tier" not in json.loads(encode_chat(HEAD, [], Usage(2, 3)))
 
 
 def test_a_stream_names_the_role_once_and_ends_without_content() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,3 +43,17 @@ def test_any_head_is_escaped_and_shared_by_all_chunks(kind: type[Chunks]) -> Non
         chunk = json.loads(data)
         assert (chunk["id"], chunk["created"]) == (ODD_HEAD.id, 1)
         assert (chunk["model"], chunk["system_fingerprint"]) == (ODD_HEAD.model, "fp\\")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tier", ["default", "priority", None])
+def test_every_chunk_names_the_tier_if_the_request_did(
+    kind: type[Chunks], tier: str | None
+) -> None:
+    chunks = kind(msgspec.structs.replace(ODD_HEAD, service_tier=tier), include_usage=True)
+    assert isinstance(chunks, KINDS)
+    stream = [chunks.start(0), chunks.delta(0, "x"), chunks.finish(0, "stop")]
+    for data in [*filter(None, stream), chunks.usage(Usage(1, 2))]:
+        chunk = json.loads(data)
+        assert chunk.get("service_tier") == tier
+        assert ("service_tier" in chunk) == (tier is not None)

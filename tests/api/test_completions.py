@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from cria.api.completions import CompletionChunks, encode_completion
@@ -87,6 +88,12 @@ def test_the_answer_has_every_key() -> None:
             {"text": "b", "index": 1, "logprobs": None, "finish_reason": "length"},
         ],
     }
+
+
+def test_the_answer_names_the_tier_if_the_request_did() -> None:
+    head = msgspec.structs.replace(HEAD, service_tier="flex")
+    assert json.loads(encode_completion(head, [], Usage(2, 3)))["service_tier"] == "flex"
+    assert "service_tier" not in json.loads(encode_completion(HEAD, [], Usage(2, 3)))
 
 
 def test_chunks_have_the_shape_of_the_answer() -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cria.api.generation_request import fold_seed
 from cria.sampling_params import UNLIMITED, SamplingParams
-from tests.api.requests import decode_chat, decode_completion, refused_chat
+from tests.api.requests import decode_chat, decode_completion, refused_chat, refused_completion
 
 
 def test_defaults_are_openais() -> None:
@@ -103,3 +106,51 @@ def test_a_temperature_that_would_overflow_is_greedy(temperature: float, expecte
 
 def test_a_repeat_penalty_that_would_overflow_is_refused() -> None:
     assert refused_chat(repeat_penalty=1e-300).param == "repeat_penalty"
+
+
+@pytest.mark.parametrize("decode_request", [decode_chat, decode_completion])
+@pytest.mark.parametrize(
+    ("tier", "served", "level"),
+    [
+        (None, None, 0),
+        ("auto", "default", 0),
+        ("default", "default", 0),
+        ("scale", "default", 0),
+        ("flex", "flex", 10),
+        ("priority", "priority", -10),
+        ("fast", "priority", -10),
+    ],
+)
+def test_a_tier_is_a_priority_and_is_told(
+    decode_request: Callable[..., Any], tier: str | None, served: str | None, level: int
+) -> None:
+    request, warnings = decode_request(service_tier=tier)
+    assert (request.tier_served, request.level, warnings) == (served, level, ())
+
+
+def test_nobody_is_usual_and_hears_of_no_tier() -> None:
+    request, _ = decode_chat()
+    assert (request.level, request.tier_served) == (0, None)
+
+
+@pytest.mark.parametrize("priority", [-1000, -1, 1, 1000])
+def test_a_number_says_more_than_a_tier(priority: int) -> None:
+    request, warnings = decode_completion(priority=priority, service_tier="flex")
+    assert (request.level, request.tier_served, warnings) == (priority, "flex", ())
+    assert decode_chat(priority=priority)[0].level == priority
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("priority", -1001, "integer_below_min_value"),
+        ("priority", 1001, "integer_above_max_value"),
+        ("priority", 1.5, "invalid_type"),
+        ("priority", "high", "invalid_type"),
+        ("service_tier", "gold", "invalid_value"),
+        ("service_tier", 1, "invalid_type"),
+    ],
+)
+def test_other_priorities_and_tiers_are_refused(field: str, value: object, code: str) -> None:
+    for error in (refused_chat(**{field: value}), refused_completion(**{field: value})):
+        assert (error.param, error.code) == (field, code)

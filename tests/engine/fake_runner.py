@@ -32,6 +32,7 @@ class FakeRunner:
 
     def __init__(self, num_cells: int, next_token: NextToken = count_up) -> None:
         self.num_cells = num_cells
+        self.shares_cells = True
         self.next_token = next_token
         self.contents: dict[int, list[int]] = {}
         self.batches: list[list[tuple[int, int]]] = []
@@ -53,7 +54,9 @@ class FakeRunner:
             held = self.contents.get(source, [])
             assert len(held) >= length, "the source holds too little"
             self.contents[slot] = held[:length]
-            self._cells[slot] = self._cells.get(source, [])[:length]
+            cells = self._cells.get(source, [])[:length]
+            is_copy = slot != source and not self.shares_cells
+            self._cells[slot] = [next(self._new_cells) for _ in cells] if is_copy else cells
         if self.fail_next:
             self.fail_next = False
             self.lose(batch)
@@ -96,6 +99,8 @@ class FakeRunner:
     def _draw(self, slot: int) -> int:
         sequence = self._sequences[slot]
         generated = self._generated[sequence.request_id]
+        prompt = sequence.prompt[: sequence.num_original_tokens].tolist()
+        assert self.contents[slot] == prompt + generated, "the cache holds something else"
         token = self.next_token(sequence.request_id, len(generated))
         generated.append(token)
         return token
@@ -120,6 +125,10 @@ class Bench:
         self.scheduler = Scheduler(self.pool, limits, {END}, PrefillPacer(1.0, 4))
         self.runner = FakeRunner(cells, next_token)
 
+    def copy_prefixes(self) -> None:
+        """From now on, as in streams; else cells are shared."""
+        self.pool._shares_cells = self.runner.shares_cells = False
+
     def step(self) -> list[SequenceOutput]:
         """Everything that one step has produced, in the form of single outputs."""
         batch = self.scheduler.schedule()
@@ -128,6 +137,15 @@ class Bench:
             self.scheduler.hold(batch)
             self.scheduler.advance(batch, self.runner.finish(batch))
         return unpack(self.scheduler.take_output())
+
+    def check_integrity(self) -> None:
+        """After a step: the books of both sides agree, slot by slot and cell by cell."""
+        self.pool.check_integrity()
+        for slot, length in enumerate(self.pool.lengths.tolist()):
+            held = self.pool.tokens[slot, :length].tolist()
+            assert self.runner.contents.get(slot, []) == held, f"slot {slot}"
+        used = self.pool.cells.num_cells - self.pool.cells.num_free
+        assert used == self.runner.num_used_cells(), "not the cells that llama.cpp counts"
 
     def run(self) -> dict[int, list[SequenceOutput]]:
         """To the end; the outputs of each request."""

@@ -207,16 +207,57 @@ def test_the_books_know_exactly_what_fits(tiny_gguf: Path) -> None:
     bench.submit(0, [300] * 100, max_tokens=150)
     for _ in range(40):
         bench.step()
-    context, batch = runner._context, runner._batching.batch
+    check_free_cells(bench, slot=1)
+
+
+def check_free_cells(bench: Bench, slot: int) -> None:
+    """By filling them all, in a slot that holds nothing."""
+    context, batch = bench.runner._context, bench.runner._batching.batch
     free = bench.pool.cells.num_free
     for count, fits in ((free + 1, False), (free, True)):
         batch.clear()
-        batch.append([301] * count, 0, 1, False)
+        batch.append([301] * count, 0, slot, False)
         if fits:
             context.decode(batch)
         else:
             with pytest.raises(NativeError, match="no room"):
                 context.decode(batch)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_books_stay_right_whatever_happens(tiny_gguf: Path, seed: int) -> None:
+    """Prefixes are shared, sequences preempted, cancelled and lost, in too few cells for all."""
+    rng = random.Random(seed)
+    runner = make_runner(tiny_gguf, kv_layout="unified", num_cells=256, num_slots=5)
+    bench = Bench(runner, prefill_chunk=20, min_shared=4)
+    starts = [[rng.randrange(300, 500) for _ in range(60)] for _ in range(3)]
+    for request_id in range(40):
+        prompt = [*rng.choice(starts)[: rng.randrange(61)], rng.randrange(300, 500)]
+        bench.submit(request_id, prompt, max_tokens=rng.randrange(1, 250))
+        for _ in range(rng.randrange(25)):
+            bench.step()
+        if rng.random() < 0.2:
+            bench.scheduler.cancel(Cancel(rng.randrange(request_id + 1)))
+        if rng.random() < 0.1:
+            lose_step(bench)
+    bench.run()
+    assert bench.last.keys() == set(range(40))
+    assert bench.scheduler.stats().preemptions_total > 0
+    assert bench.scheduler.stats().cached_tokens_total > 0
+    bench.pool.cut(0, 0)
+    runner._batching.free([0])
+    check_free_cells(bench, slot=0)
+
+
+def lose_step(bench: Bench) -> None:
+    """The computation fails, and with it the sequences of the step."""
+    batch = bench.scheduler.schedule()
+    if not batch.is_empty:
+        bench.runner.start(batch)
+        with pytest.raises(NativeError), bench.runner._losing_cells(batch):
+            raise NativeError("told to fail")
+        bench.scheduler.fail(batch, "failed")
+    bench.step()
 
 
 def test_seeded_sampling_repeats(runner: ModelRunner) -> None:
@@ -266,6 +307,37 @@ def test_a_failed_step_frees_its_sequences(
     bench.scheduler.fail(batch, "failed")
     bench.submit(1, [300, 301], max_tokens=5)
     assert bench.run()[1] == alone(runner, [300, 301], max_tokens=5)
+
+
+def test_a_failed_step_leaves_no_filler_in_an_empty_slot(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="streams", num_slots=4)
+    expected = alone(runner, [300, 301], max_tokens=5)
+    bench = Bench(runner)
+    for request_id in range(4):
+        bench.submit(request_id, [300 + request_id], max_tokens=20)
+    bench.step()
+    batching = runner._batching
+    assert isinstance(batching, StreamsBatching)
+    bench.scheduler.cancel(Cancel(2))
+    bench.pool.cut(2, 0)
+    batching.free([2])
+    bench.step()
+    assert (batching.lengths[2], runner._context.last_position(2)) == (0, 0), "a filler"
+    batching.free([1])
+    assert runner._context.last_position(2) == -1
+    bench.submit(4, [300, 301], max_tokens=5)
+    batch = bench.scheduler.schedule()
+    bench.scheduler.fail(batch, "failed")
+    batching.free([slot for slot in range(4) if slot != 2])
+    assert alone(runner, [300, 301], max_tokens=5) == expected
+
+
+def test_a_small_context_in_streams_leaves_room_for_prompts(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="streams", num_slots=4, context_size=16)
+    assert runner.limits.batch_size >= 16
+    bench = Bench(runner)
+    bench.submit(0, [300] * 10, max_tokens=3)
+    assert len(bench.run()[0]) == 3
 
 
 def _raise(*_: object) -> None:

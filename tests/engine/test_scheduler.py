@@ -234,6 +234,114 @@ def test_a_cancelled_leader_lets_its_followers_go() -> None:
     assert prefilled(bench.runner)[2] == 14, "16 tokens came from the cancelled leader"
 
 
+def test_nobody_waits_for_a_leader_that_is_less_urgent() -> None:
+    bench = Bench(min_shared=2)
+    common = list(range(100, 130))
+    bench.scheduler.submit(submit(1, common, max_tokens=1, priority=5))
+    bench.step()
+    bench.scheduler.submit(submit(2, common, max_tokens=1))
+    bench.step()
+    assert bench.runner.batches[1] == [(2, 14), (1, 2)], "16 tokens were there already"
+
+
+def test_a_preempted_leader_lets_its_followers_go() -> None:
+    bench = Bench(3, 120, num_cells=200, min_shared=2, batch_size=20)
+    common = list(range(200, 230))
+    bench.scheduler.submit(submit(1, [9] * 4, max_tokens=110))
+    bench.step()
+    bench.scheduler.submit(submit(2, common, max_tokens=40), 1.0)
+    bench.step()
+    bench.scheduler.submit(submit(3, common, max_tokens=40), 2.0)
+    bench.step()
+    follower = bench.scheduler._by_id[3]
+    leader = follower.leader
+    assert leader is bench.scheduler._by_id[2]
+    bench.scheduler._preempt(leader)
+    outputs = bench.run()
+    for request_id in (2, 3):
+        assert tokens_of(outputs[request_id]) == list(range(1, 41))
+    # Each of the 30 is computed once, but for the last one, whose logits the follower needs too.
+    assert prefilled(bench.runner)[2] + prefilled(bench.runner)[3] == 30 + 1 + 2 * 39
+    bench.check_integrity()
+
+
+def test_who_runs_remembers_no_leader() -> None:
+    bench = Bench(min_shared=2)
+    common = list(range(100, 129))
+    for request_id in range(3):
+        bench.scheduler.submit(submit(request_id, [*common, request_id], max_tokens=9))
+    bench.step()
+    waiting = [bench.scheduler._by_id[request_id] for request_id in (1, 2)]
+    assert all(sequence.leader is bench.scheduler._by_id[0] for sequence in waiting)
+    for _ in range(2):
+        bench.step()
+    assert [sequence.leader for sequence in waiting] == [None, None]
+
+
+def test_a_slot_may_be_evicted_in_the_step_that_copies_from_it() -> None:
+    bench = Bench(2, 200, num_cells=200, min_shared=2, batch_size=200)
+    long = list(range(1000, 1150))
+    bench.scheduler.submit(submit(1, long, max_tokens=1))
+    bench.run()
+    bench.scheduler.submit(submit(2, [*long[:50], *[5] * 100], max_tokens=3))
+    batch = bench.scheduler.schedule()
+    assert batch.prefixes == [(1, 0, 50), (0, 0, 150 - 64)], "copied first"
+    bench.runner.start(batch)
+    bench.scheduler.advance(batch, bench.runner.finish(batch))
+    bench.check_integrity()
+    assert tokens_of(bench.run()[2]) == [1, 2, 3]
+
+
+def test_a_slot_may_get_another_prompt_in_the_step_that_copies_from_it() -> None:
+    bench = Bench(2, min_shared=2)
+    long = list(range(1000, 1020))
+    bench.scheduler.submit(submit(1, long, max_tokens=1))
+    bench.run()
+    bench.scheduler.submit(submit(2, [*long[:8], 5], max_tokens=2))
+    bench.scheduler.submit(submit(3, [7, 7, 7], max_tokens=2))
+    bench.step()
+    assert bench.runner.batches[-1] == [(2, 1), (3, 3)]
+    bench.check_integrity()
+    bench.run()
+    assert [bench.runner.contents[slot][:3] for slot in (1, 0)] == [long[:3], [7, 7, 7]]
+
+
+def test_a_failed_step_has_taken_prefixes_over_for_those_that_it_does_not_compute() -> None:
+    bench = Bench(min_shared=2)
+    common = list(range(100, 110))
+    bench.scheduler.submit(submit(1, common, max_tokens=20))
+    bench.step()
+    for request_id in (2, 3):
+        bench.scheduler.submit(submit(request_id, [*common, *[request_id] * 9], max_tokens=2))
+    batch = bench.scheduler.schedule()
+    assert [sequence.request_id for sequence in batch.admitted] == [2, 3]
+    assert [work.sequence.request_id for work in batch.prefills] == [2], "no budget for both"
+    bench.runner.fail_next = True
+    with pytest.raises(NativeError):
+        bench.runner.start(batch)
+    bench.scheduler.fail(batch, "failed")
+    bench.check_integrity()
+    outputs = bench.run()
+    assert [outputs[request_id][-1].error for request_id in (1, 2)] == ["failed"] * 2
+    assert tokens_of(outputs[3]) == [1, 2]
+    assert prefilled(bench.runner)[3] == 9 + 1
+
+
+def test_what_others_share_with_an_evicted_slot_stays() -> None:
+    bench = Bench(3, 100, num_cells=110, min_shared=2, batch_size=100)
+    common = list(range(1000, 1040))
+    bench.scheduler.submit(submit(1, common, max_tokens=1))
+    bench.scheduler.submit(submit(2, [*common[:15], 5], max_tokens=60))
+    while not bench.scheduler.stats().decode_tokens_total:
+        bench.step()
+    bench.scheduler.submit(submit(3, [6] * 60, max_tokens=30))
+    outputs = bench.run()
+    assert len(bench.runner.contents[0]) < 40, "evicted"
+    assert tokens_of(outputs[2])[-1] == 60
+    assert tokens_of(outputs[3]) == list(range(1, 31))
+    bench.check_integrity()
+
+
 def test_cells_that_a_failure_lost_are_not_taken_over() -> None:
     bench = Bench(min_shared=1)
     bench.scheduler.submit(submit(1, [7, 8, 9, 10], max_tokens=5))
@@ -290,6 +398,17 @@ def test_a_sequence_is_admitted_when_there_are_cells_for_its_prompt() -> None:
     assert bench.scheduler.stats().preemptions_total == 0
 
 
+def test_what_running_sequences_need_soon_is_not_given_away() -> None:
+    bench = Bench(2, 100, num_cells=100, batch_size=100)
+    bench.scheduler.submit(submit(1, 5, max_tokens=60))
+    bench.step()
+    bench.scheduler.submit(submit(2, 40, max_tokens=2))
+    bench.step()
+    assert bench.scheduler.stats().num_waiting == 1, "5 + 59 and 40 + 1 cells are too many"
+    bench.run()
+    assert bench.scheduler.stats().preemptions_total == 0
+
+
 def test_idle_slots_are_evicted_from_the_end_before_anybody_is_preempted() -> None:
     bench = Bench(context_size=200, num_cells=220, min_shared=2, batch_size=200)
     bench.scheduler.submit(submit(1, list(range(10, 160)), max_tokens=1))
@@ -313,6 +432,33 @@ def test_the_last_in_order_is_preempted_and_goes_on_where_it_was() -> None:
     for request_id in (1, 2):
         assert tokens_of(outputs[request_id]) == list(range(1, 181))
         assert outputs[request_id][-1].num_generated_tokens == 180
+
+
+def test_the_pause_of_a_preempted_sequence_is_counted_too() -> None:
+    bench = Bench(num_slots=2, context_size=200, num_cells=200, batch_size=200)
+    for request_id in (1, 2):
+        bench.scheduler.submit(submit(request_id, [request_id] * 10, max_tokens=180))
+    while not bench.scheduler.is_idle:
+        batch = bench.scheduler.schedule()
+        bench.runner.start(batch)
+        bench.scheduler.advance(batch, bench.runner.finish(batch), 0.02)
+        bench.scheduler.take_output()
+    stats = bench.scheduler.stats()
+    assert sum(stats.stalls) == 2 * 179, "one pause between any two tokens"
+    assert stats.preemptions_total == 1
+    # About 90 steps until the other one has ended.
+    assert stats.stalls == (0, 0, 2 * 179 - 1, 0, 0, 0, 0, 0, 1, 0, 0)
+
+
+def test_cached_tokens_are_told_once() -> None:
+    bench = Bench(min_shared=2)
+    bench.scheduler.submit(submit(1, [7, 8, 9], max_tokens=1))
+    bench.run()
+    bench.scheduler.submit(submit(2, [7, 8, 9], max_tokens=5))
+    outputs = bench.step()
+    bench.scheduler.cancel(Cancel(2))
+    outputs += bench.step()
+    assert [output.num_cached_tokens for output in outputs] == [2, 0]
 
 
 def test_a_preempted_sequence_can_be_cancelled() -> None:
@@ -344,11 +490,12 @@ class SchedulerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         # Fewer cells than three slots can fill: sequences are preempted.
-        self.bench = Bench(
-            3, CONTEXT, min_shared=2, num_cells=CONTEXT + 20, next_token=self._next_token
-        )
+        self.bench = self.make_bench(num_cells=CONTEXT + 20)
         self.next_id = 0
         self.open: set[int] = set()
+
+    def make_bench(self, num_cells: int) -> Bench:
+        return Bench(3, CONTEXT, min_shared=2, num_cells=num_cells, next_token=self._next_token)
 
     @staticmethod
     def _next_token(request_id: int, num_tokens: int) -> int:
@@ -373,6 +520,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule()
     def step(self) -> None:
         self._note(self.bench.step())
+        self.bench.check_integrity()
 
     @rule()
     def fail(self) -> None:
@@ -382,6 +530,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             with pytest.raises(NativeError):
                 self.bench.runner.start(batch)
             self.bench.scheduler.fail(batch, "failed")
+            self.bench.check_integrity()
         self._note(unpack(self.bench.scheduler.take_output()))
 
     def _note(self, outputs: list[SequenceOutput]) -> None:
@@ -402,13 +551,28 @@ class SchedulerMachine(RuleBasedStateMachine):
             self.step()
         assert not self.open, "a sequence without a last output"
         assert self.bench.scheduler.stats().num_running == 0
-        cells = self.bench.pool.cells
-        used = cells.num_cells - cells.num_free
-        assert used == self.bench.runner.num_used_cells(), "not the cells that llama.cpp counts"
+        self.bench.check_integrity()
+
+
+class CopyingSchedulerMachine(SchedulerMachine):
+    """The same in streams: a part of the cache for each slot, and prefixes are copies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench = self.make_bench(num_cells=3 * CONTEXT)
+        self.bench.copy_prefixes()
+
+    @invariant()
+    def nobody_is_preempted(self) -> None:
+        assert self.bench.scheduler.stats().preemptions_total == 0
 
 
 TestSchedulerMachine = SchedulerMachine.TestCase
 TestSchedulerMachine.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestCopyingSchedulerMachine = CopyingSchedulerMachine.TestCase
+TestCopyingSchedulerMachine.settings = settings(
+    max_examples=40, stateful_step_count=40, deadline=None
+)
 
 
 @settings(deadline=None)

@@ -114,6 +114,26 @@ def test_a_conversation_goes_through_the_template(bench: Bench) -> None:
     assert run.id.startswith("chatcmpl-")
 
 
+@pytest.mark.parametrize(
+    ("fields", "priority", "tier"),
+    [
+        ({}, 0, None),
+        ({"priority": 3}, 3, None),
+        ({"service_tier": "priority"}, -10, "priority"),
+        ({"service_tier": "flex", "priority": -1}, -1, "flex"),
+    ],
+)
+def test_the_priority_reaches_the_engine_on_both_routes(
+    bench: Bench, fields: dict[str, object], priority: int, tier: str | None
+) -> None:
+    runs = [
+        bench.generation.start_completion(completion(n=2, **fields)),
+        bench.generation.start_chat(chat(**fields)),
+    ]
+    assert bench.client.priorities == [priority] * 3
+    assert [run.service_tier for run in runs] == [tier] * 2
+
+
 def test_a_model_without_a_template_cannot_chat() -> None:
     bench = Bench(template=None)
     with pytest.raises(RequestError, match="has no chat template"):

@@ -102,6 +102,15 @@ def test_cached_tokens_are_those_of_the_first_choice_of_each_prompt() -> None:
     assert (run.usage.prompt_tokens, run.usage.cached_tokens) == (5, 2)
 
 
+def test_the_priority_is_that_of_every_sequence() -> None:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client, priority=-7, service_tier="fast")  # type: ignore[arg-type]  # the fake
+    run.add_prompt([1], [SamplingParams()] * 2, lambda: OutputProcessor(BYTES, ()))
+    run.add_prompt([2], [SamplingParams()], lambda: OutputProcessor(BYTES, ()))
+    assert client.priorities == [-7] * 3
+    assert run.service_tier == "fast"
+
+
 def test_two_pulses_in_silence_are_a_heartbeat() -> None:
     run, client = make_run()
     events = run.events()

@@ -66,6 +66,13 @@ def test_collect_ends_the_run_and_the_watch_when_it_fails() -> None:
     assert (run.open, watch.watching) == (False, False)
 
 
+def test_the_head_names_the_tier_of_the_run() -> None:
+    run = FakeRun(HELLO, 0)
+    assert answers.head_of(run).service_tier is None
+    run.service_tier = "priority"
+    assert answers.head_of(run).service_tier == "priority"
+
+
 def test_a_stream_ends_the_run_and_the_watch_when_it_is_closed() -> None:
     run, watch = FakeRun([SILENCE], 0), Watch()
     chunks = CompletionChunks(answers.head_of(run), False)
