@@ -20,7 +20,7 @@ def batch(decodes: list[int], *prefills: Prefill) -> ScheduledBatch:
 
 def test_tokens_are_chosen_for_decodes_and_for_prompts_that_end() -> None:
     work = batch([1, 4], chunk(3, 5, samples=True), chunk(0, 2, samples=False), chunk(2, 1, True))
-    assert work.sampling_slots == [1, 4, 3, 2], "prompts in the order of the batch"
+    assert work.sampling_slots.tolist() == [1, 4, 3, 2], "prompts in the order of the batch"
     assert work.num_prompt_tokens == 8
 
 

@@ -287,6 +287,7 @@ def test_a_slot_may_be_evicted_in_the_step_that_copies_from_it() -> None:
     batch = bench.scheduler.schedule()
     assert batch.prefixes == [(1, 0, 50), (0, 0, 150 - 64)], "copied first"
     bench.runner.start(batch)
+    bench.scheduler.hold(batch)
     bench.scheduler.advance(batch, bench.runner.finish(batch))
     bench.check_integrity()
     assert tokens_of(bench.run()[2]) == [1, 2, 3]
@@ -441,6 +442,7 @@ def test_the_pause_of_a_preempted_sequence_is_counted_too() -> None:
     while not bench.scheduler.is_idle:
         batch = bench.scheduler.schedule()
         bench.runner.start(batch)
+        bench.scheduler.hold(batch)
         bench.scheduler.advance(batch, bench.runner.finish(batch), 0.02)
         bench.scheduler.take_output()
     stats = bench.scheduler.stats()
@@ -479,6 +481,7 @@ def test_the_pauses_of_running_sequences_are_counted() -> None:
     for seconds in (9.0, 0.004, 0.15, 0.15):
         batch = bench.scheduler.schedule()
         bench.runner.start(batch)
+        bench.scheduler.hold(batch)
         bench.scheduler.advance(batch, bench.runner.finish(batch), seconds)
     # The first step computes the prompt: nobody has to wait for a next token yet.
     assert bench.scheduler.stats().stalls == (1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0)
