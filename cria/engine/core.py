@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 class Runner(Protocol):
     """What computes a batch: `ModelRunner`, or a fake in tests.
 
-    A `NativeError` means that nothing of the batch was computed; all cells of its sequences are
-    lost, and the runner can go on with others.
+    A `NativeError` means that nobody knows what of the batch was computed: after `lose`, the
+    runner can go on with other sequences.
     """
 
     def start(self, batch: ScheduledBatch) -> None:
@@ -34,6 +34,9 @@ class Runner(Protocol):
 
     def finish(self, batch: ScheduledBatch) -> Tokens:
         """Wait for the end; the chosen tokens in the order of `batch.sampling_slots`."""
+
+    def lose(self, batch: ScheduledBatch) -> None:
+        """Free the cells of all sequences of a batch that failed."""
 
 
 class EngineCore:
@@ -70,6 +73,7 @@ class EngineCore:
             tokens = self._runner.finish(batch)
         except NativeError as error:
             logger.error("a step failed: %s", error)
+            self._runner.lose(batch)
             self._scheduler.fail(batch, str(error))
         else:
             self._scheduler.advance(batch, tokens, self._seconds_since(began))

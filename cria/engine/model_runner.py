@@ -6,8 +6,7 @@ With `batching` and `raw_limit`, the only files of the engine that know `cria.na
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from cria.engine.scheduled import ScheduledBatch
 from cria.engine.scheduler import Limits
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
-from cria.errors import ModelFileError, NativeError
+from cria.errors import ModelFileError
 from cria.ipc.messages import Ready
 from cria.native import devices, library
 from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
@@ -120,28 +119,26 @@ class ModelRunner:
     def start(self, batch: ScheduledBatch) -> None:
         """Begin a step: take prefixes over, write the batch, and let a GPU compute it.
 
-        NativeError: nothing is computed, and all cells of the batch's sequences are lost.
+        NativeError: nothing is computed; then call `lose`.
         """
+        for prefix in batch.prefixes:
+            self._batching.take_over(prefix)
         for request_id in batch.ended:
             self._samplers.pop(request_id, None)
         for sequence in batch.admitted:
             self._sampler.assign(sequence.slot, self._sampler_of(sequence))
-        with self._losing_cells(batch):
-            for prefix in batch.prefixes:
-                self._batching.take_over(prefix)
-            self._rows = self._batching.write(batch)
-            if self.has_gpu:
-                self._context.submit(self._batching.batch)
+        self._rows = self._batching.write(batch)
+        if self.has_gpu:
+            self._context.submit(self._batching.batch)
 
     def finish(self, batch: ScheduledBatch) -> Tokens:
         """The tokens that were chosen, in the order of `batch.sampling_slots`.
 
         A CPU computes here: nobody could do anything meanwhile. NativeError as from `start`.
         """
-        with self._losing_cells(batch):
-            if not self.has_gpu:
-                self._context.submit(self._batching.batch)
-            self._context.wait()
+        if not self.has_gpu:
+            self._context.submit(self._batching.batch)
+        self._context.wait()
         rows = self._rows
         if not len(rows):
             return rows
@@ -151,6 +148,11 @@ class ModelRunner:
             return tokens
         in_order: Tokens = self._batching.last_tokens[batch.sampling_slots]
         return in_order
+
+    def lose(self, batch: ScheduledBatch) -> None:
+        """Free all cells of the sequences of a batch that failed."""
+        slots = [*batch.decodes.tolist(), *(work.sequence.slot for work in batch.prefills)]
+        self._batching.free(slots)
 
     def _sampler_of(self, sequence: Sequence) -> Sampler:
         """One for the whole life of a sequence: preempted or not, it goes on with its numbers."""
@@ -162,15 +164,6 @@ class ModelRunner:
                 self._capacity.context_size,
             )
         return self._samplers[sequence.request_id]
-
-    @contextmanager
-    def _losing_cells(self, batch: ScheduledBatch) -> Iterator[None]:
-        try:
-            yield
-        except NativeError:
-            slots = [*batch.decodes.tolist(), *(w.sequence.slot for w in batch.prefills)]
-            self._batching.free(slots)
-            raise
 
     def _warm_up(self) -> None:
         """Compute one token: a model that kills the process does so now, not on a request."""

@@ -6,6 +6,7 @@ side (closed, killed, a length beyond the limit) is the same news: `PeerGone`.
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 
@@ -26,6 +27,8 @@ class Transport:
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._received = bytearray()
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
 
     def fileno(self) -> int:
         """For those who wait for several connections at once."""
@@ -56,6 +59,8 @@ class Transport:
 
     def _read(self, block: bool) -> bool:
         """Whether new bytes came."""
+        if not block and not self._poll.poll(0):
+            return False  # cheaper than to make room for what is not there
         try:
             data = self._socket.recv(RECEIVE_BYTES, 0 if block else socket.MSG_DONTWAIT)
         except BlockingIOError:

@@ -320,6 +320,7 @@ def test_a_failed_step_has_taken_prefixes_over_for_those_that_it_does_not_comput
     bench.runner.fail_next = True
     with pytest.raises(NativeError):
         bench.runner.start(batch)
+    bench.runner.lose(batch)
     bench.scheduler.fail(batch, "failed")
     bench.check_integrity()
     outputs = bench.run()
@@ -532,6 +533,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             self.bench.runner.fail_next = True
             with pytest.raises(NativeError):
                 self.bench.runner.start(batch)
+            self.bench.runner.lose(batch)
             self.bench.scheduler.fail(batch, "failed")
             self.bench.check_integrity()
         self._note(unpack(self.bench.scheduler.take_output()))
