@@ -29,7 +29,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
     batch_size: int | None = None
     """Tokens in one step at most."""
     ubatch_size: int | None = None
-    max_stall_ms: float = 200.0
+    max_stall_ms: float | None = None
     """The longest pause that prompts of others may make in a stream."""
     flash_attention: str = "auto"
     cache_type_k: str = "f16"

@@ -115,9 +115,9 @@ CAPACITY = (
     option(
         "--max-stall-ms",
         type=click.FloatRange(1, 3_600_000),
-        default=_ENGINE.max_stall_ms,
-        help="The longest pause that the prompts of others may make in a stream; longer ones let "
-        "prompts get on faster.",
+        show_default="500 on CPU, 200 on GPU",
+        help="The longest pause that the prompts of others may make in a stream. Longer ones let "
+        "more get done: every step of a few tokens costs a pass over all weights.",
     ),
     option(
         "num_threads",
@@ -186,8 +186,8 @@ MEMORY = (
         "--kv",
         type=click.Choice(KV_LAYOUTS),
         default=_ENGINE.kv_layout,
-        help="Cache layout: one pool for all sequences, or a stream for each; auto is unified on "
-        "the CPU and streams on a GPU.",
+        help="Cache layout: one pool for all sequences, or a stream for each; auto is streams, but "
+        "on a CPU unified where a pool holds more sequences in the same memory.",
     ),
     option(
         "--prefix-cache/--no-prefix-cache",

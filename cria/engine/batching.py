@@ -1,10 +1,12 @@
-"""From scheduled work to the arrays of one native batch, for each of the two cache layouts.
+"""From scheduled work to the arrays of one native batch, as it comes or padded.
 
-In streams, llama.cpp computes a batch in one pass over the weights only as far as the ids in it are
-consecutive and have equally many tokens: every hole and every difference in length is another
-pass. So idle slots between busy ones get a token that is forgotten afterwards, and chunks of
-prompts are padded to common lengths. Measured on an H100: one hole among 64 ids costs 8 ms of a
-step of 14, and every other id missing makes the step twelve times as long.
+Where each slot has a stream of its own, llama.cpp computes a batch in one pass over the weights
+only as far as the ids in it are consecutive and have equally many tokens: every hole and every
+difference in length is another pass. A GPU takes about as long for one token as for many: one hole
+among 64 ids costs an H100 8 ms of a step of 14, and every other id missing makes the step twelve
+times as long. There, idle slots between busy ones get a token that is forgotten afterwards, and
+chunks of prompts are padded to common lengths. A CPU takes as long for such a token as for any
+other one, about what another pass costs: there the batch is left as it is.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ MAX_REPEATS = 32
 """Steps for which a batch is only changed where the next one differs."""
 
 
-class UnifiedBatching:
-    """One pool of cells: a step is one pass whatever the ids, decodes first.
+class Batching:
+    """The work as it comes, decodes first.
 
     `lengths` [num_slots] is how many cells each slot holds; `last_tokens` [num_slots] the token of
     each decoding one that is to be computed next.
@@ -113,8 +115,8 @@ class UnifiedBatching:
         self.lengths[sequence.slot] += prefill.num_tokens
 
 
-class StreamsBatching(UnifiedBatching):
-    """A part of the cache for each slot; a step is one pass for the decodes, and few for prompts.
+class PaddedBatching(Batching):
+    """For streams on a GPU: a step is one pass for the decodes, and few for prompts.
 
     Fillers and padding stay in a slot's cells behind its own tokens until they would be in the way.
     """

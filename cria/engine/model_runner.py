@@ -11,14 +11,14 @@ from collections.abc import Callable
 import numpy as np
 
 from cria.config import EngineConfig
-from cria.engine.batching import StreamsBatching, UnifiedBatching
+from cria.engine.batching import Batching, PaddedBatching
 from cria.engine.capacity import Machine, choose_capacity
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import ScheduledBatch
 from cria.engine.scheduler import Limits
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
-from cria.errors import ModelFileError
+from cria.errors import ModelFileError, SetupError
 from cria.ipc.messages import Ready
 from cria.native import devices, library
 from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
@@ -34,7 +34,9 @@ FIRST_CHUNK_CPU, FIRST_CHUNK_GPU = 64, 512
 """Prompt tokens beside running decodes, as long as nobody knows how long they take."""
 STREAM_UNIT = 256
 """The cells of one sequence are a multiple of it, where each has a part of its own."""
-MIN_SHARED_UNIFIED, MIN_SHARED_STREAMS = 16, 256
+MAX_STALL_MS_CPU, MAX_STALL_MS_GPU = 500, 200
+"""A CPU needs a good part of the shorter time for the decodes alone."""
+MIN_SHARED_UNIFIED, MIN_SHARED_STREAMS_CPU, MIN_SHARED_STREAMS_GPU = 16, 64, 256
 """In streams the whole stream of the source is copied, and the graph planned anew."""
 
 
@@ -42,9 +44,16 @@ class ModelRunner:
     """A loaded model with its context, batch and the sampler chains of the running sequences."""
 
     def __init__(
-        self, config: EngineConfig, on_progress: Callable[[float], None] | None = None
+        self,
+        config: EngineConfig,
+        on_progress: Callable[[float], None] | None = None,
+        *,
+        pads_streams: bool | None = None,
     ) -> None:
-        """Load everything and compute one token; SetupError says why that is impossible."""
+        """Load everything and compute one token; SetupError says why that is impossible.
+
+        `pads_streams` is for tests on a CPU, which does not by itself.
+        """
         self._library = library.load()
         self._config = config
         self._gpus = devices.gpus(self._library)
@@ -56,7 +65,8 @@ class ModelRunner:
                 "cannot generate text."
             )
         self._unified = self._is_unified()
-        self._capacity = self._choose_capacity()
+        self._pads_streams = self.has_gpu if pads_streams is None else pads_streams
+        self._capacity = self._choose_capacity(pools_cells=self._unified)
         self._context = Context(self._model, self._context_options())
         self._batching = self._layout(self._context, self._capacity.num_slots)
         self._sampler = RowSampler(self._library, self._capacity.num_slots, self._num_threads())
@@ -88,15 +98,18 @@ class ModelRunner:
 
     def make_pacer(self) -> PrefillPacer:
         """For the promise of `--max-stall-ms`."""
-        chunk = FIRST_CHUNK_GPU if self.has_gpu else FIRST_CHUNK_CPU
-        return PrefillPacer(self._config.max_stall_ms / 1000, chunk)
+        gpu = self.has_gpu
+        max_stall_ms = self._config.max_stall_ms or (MAX_STALL_MS_GPU if gpu else MAX_STALL_MS_CPU)
+        return PrefillPacer(max_stall_ms / 1000, FIRST_CHUNK_GPU if gpu else FIRST_CHUNK_CPU)
 
     @property
     def min_shared(self) -> int:
         """The length from which taking a prefix over from another slot pays; 0: never."""
         if not (self._model.has_plain_cache and self._config.prefix_cache):
             return 0
-        return MIN_SHARED_UNIFIED if self._unified else MIN_SHARED_STREAMS
+        if self._unified:
+            return MIN_SHARED_UNIFIED
+        return MIN_SHARED_STREAMS_GPU if self.has_gpu else MIN_SHARED_STREAMS_CPU
 
     @property
     def info(self) -> Ready:
@@ -211,8 +224,8 @@ class ModelRunner:
         return self._capacity.num_slots * num_units * STREAM_UNIT
 
     @property
-    def _layout(self) -> type[UnifiedBatching]:
-        return UnifiedBatching if self._unified else StreamsBatching
+    def _layout(self) -> type[Batching]:
+        return PaddedBatching if self._pads_streams and not self._unified else Batching
 
     @property
     def _extra_tokens(self) -> int:
@@ -220,15 +233,32 @@ class ModelRunner:
         return self._layout.extra_tokens_per_slot * self._capacity.num_slots
 
     def _is_unified(self) -> bool:
+        """What was asked for; else streams, unless a pool holds more in the same memory.
+
+        Attention looks at all cells of a pool, whoever's they are: a GPU multiplies them, a CPU
+        looks at each one's mask. In streams it looks at the sequence's own ones.
+        """
         wanted = self._config.kv_layout
         if not self._model.has_plain_cache:
             return True
-        return not self.has_gpu if wanted == "auto" else wanted == "unified"
+        if wanted != "auto":
+            return wanted == "unified"
+        if self._config.num_cells:
+            return True
+        return not self.has_gpu and self._holds_more_in_a_pool()
+
+    def _holds_more_in_a_pool(self) -> bool:
+        pool = self._choose_capacity(pools_cells=True)
+        try:
+            parts = self._choose_capacity(pools_cells=False)
+        except SetupError:
+            return True
+        return parts[:2] < pool[:2]
 
     def _num_threads(self) -> int:
         return self._config.num_threads or devices.num_cores()
 
-    def _choose_capacity(self) -> Capacity:
+    def _choose_capacity(self, *, pools_cells: bool) -> Capacity:
         free = (
             sum(gpu.free_bytes for gpu in devices.gpus(self._library))
             if self.has_gpu
@@ -243,7 +273,7 @@ class ModelRunner:
             machine,
             self._model.training_context,
             bytes_per_cell,
-            pools_cells=self._unified,
+            pools_cells=pools_cells,
         )
 
 

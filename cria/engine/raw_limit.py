@@ -118,10 +118,7 @@ class RawLimit:
         )
 
     def _is_unified(self) -> bool:
-        if not self._model.has_plain_cache:
-            return True
-        wanted = self._config.kv_layout
-        return not self._on_gpu if wanted == "auto" else wanted == "unified"
+        return not self._model.has_plain_cache or self._config.kv_layout == "unified"
 
 
 def prefill(context: Context, batch: Batch, tokens: Tokens) -> float:

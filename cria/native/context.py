@@ -1,10 +1,11 @@
 """`Context`: the KV cache and the computation over one model.
 
 The cache has one of two layouts. *Unified*: all sequences share one pool of cells, and every row of
-attention runs over all of it, foreign cells masked out. *Streams*: each sequence has a part of its
-own. A CPU skips masked cells, so unified costs nothing there; a GPU multiplies them, and loses a
-third of its throughput at 64 sequences. But a batch in streams is one forward pass only if the ids
-in it are consecutive: each hole splits it, which the engine has to prevent.
+attention runs over all of it that is in use, foreign cells masked out. *Streams*: each sequence has
+a part of its own. A GPU multiplies masked cells, and loses a third of its throughput at 64
+sequences; a CPU only looks at them, but with 4,096 cells of others in use a step takes a third
+longer too (`docs/measurements.md`). In streams, a batch is one forward pass only if the ids in it
+are consecutive: each hole splits it.
 
 One thread at a time may use a context. libllama aborts the process when its contract is broken
 (`GGML_ASSERT` is active in release builds), so `decode` checks everything that could break it.

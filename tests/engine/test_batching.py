@@ -13,8 +13,8 @@ from cria.engine.batching import (
     FILLER_TOKEN,
     MAX_FILLERS,
     PADDING,
-    StreamsBatching,
-    UnifiedBatching,
+    Batching,
+    PaddedBatching,
     _padded_lengths,
     _runs,
 )
@@ -60,7 +60,7 @@ class FakeContext:
 class Bench:
     """Sequences by slot, whose prompts and tokens are numbers of their own."""
 
-    def __init__(self, layout: type[UnifiedBatching] = StreamsBatching) -> None:
+    def __init__(self, layout: type[Batching] = PaddedBatching) -> None:
         self.context = FakeContext()
         self.batching = layout(self.context, NUM_SLOTS)  # type: ignore[arg-type]  # the fake
         self.expected: list[list[int]] = [[] for _ in range(NUM_SLOTS)]
@@ -137,35 +137,35 @@ def fill(bench: Bench, *slots: int, length: int = 5) -> None:
 
 class TestUnified:
     def test_decodes_come_first_and_prompts_in_their_order(self) -> None:
-        bench = Bench(UnifiedBatching)
+        bench = Bench(Batching)
         fill(bench, 1, 4)
         assert bench.step((1, 4), bench.chunk(3, 2), bench.chunk(0, 3, samples=False)) == [1, 4, 3]
         assert bench.batch.sequence_id[:7].tolist() == [1, 4, 3, 3, 0, 0, 0]
         assert bench.batch.position[:7].tolist() == [5, 5, 0, 1, 0, 1, 2]
 
     def test_there_are_no_fillers(self) -> None:
-        bench = Bench(UnifiedBatching)
+        bench = Bench(Batching)
         fill(bench, 0, 7)
         bench.step((0, 7), bench.chunk(3, 5))
         assert bench.context.held == bench.expected
-        assert UnifiedBatching.extra_tokens_per_slot == 0
+        assert Batching.extra_tokens_per_slot == 0
 
 
-@pytest.mark.parametrize("layout", [UnifiedBatching, StreamsBatching])
+@pytest.mark.parametrize("layout", [Batching, PaddedBatching])
 class TestTakingOver:
-    def test_a_slot_goes_on_with_its_own_beginning(self, layout: type[UnifiedBatching]) -> None:
+    def test_a_slot_goes_on_with_its_own_beginning(self, layout: type[Batching]) -> None:
         bench = Bench(layout)
         fill(bench, 2)
         bench.take_over(2, 2, 3)
         bench.step((), bench.chunk(2, 4))
 
-    def test_a_slot_gets_another_ones_beginning(self, layout: type[UnifiedBatching]) -> None:
+    def test_a_slot_gets_another_ones_beginning(self, layout: type[Batching]) -> None:
         bench = Bench(layout)
         fill(bench, 1, 2)
         bench.take_over(2, 1, 3)
         bench.step((1,), bench.chunk(2, 4))
 
-    def test_what_was_taken_over_can_wait(self, layout: type[UnifiedBatching]) -> None:
+    def test_what_was_taken_over_can_wait(self, layout: type[Batching]) -> None:
         bench = Bench(layout)
         fill(bench, 0, 1, 2, 3)
         fill(bench, 0)
@@ -173,14 +173,14 @@ class TestTakingOver:
         bench.step((1, 3))
         bench.step((1, 3), bench.chunk(2, 4))
 
-    def test_a_slot_is_emptied(self, layout: type[UnifiedBatching]) -> None:
+    def test_a_slot_is_emptied(self, layout: type[Batching]) -> None:
         bench = Bench(layout)
         fill(bench, 2)
         bench.take_over(2, 0, 0)
         assert bench.context.held[2] == []
         bench.step((), bench.chunk(2, 4))
 
-    def test_freed_slots_hold_nothing(self, layout: type[UnifiedBatching]) -> None:
+    def test_freed_slots_hold_nothing(self, layout: type[Batching]) -> None:
         bench = Bench(layout)
         fill(bench, 1, 2)
         bench.batching.free([1])
@@ -306,7 +306,7 @@ def test_runs_are_consecutive_ids() -> None:
 @given(st.data())
 def test_any_order_of_work_keeps_every_sequence_whole(data: st.DataObject) -> None:
     """No gap, no stream that overflows, the right rows: `Bench.step` and the context look."""
-    bench = Bench(data.draw(st.sampled_from([UnifiedBatching, StreamsBatching])))
+    bench = Bench(data.draw(st.sampled_from([Batching, PaddedBatching])))
     for _ in range(data.draw(st.integers(1, 25))):
         slots = data.draw(st.lists(st.integers(0, NUM_SLOTS - 1), unique=True, min_size=1))
         move = data.draw(st.sampled_from(["step", "step", "step", "take over", "free"]))

@@ -9,22 +9,27 @@ from pathlib import Path
 import pytest
 
 from cria.config import EngineConfig
-from cria.engine.batching import MAX_FILLERS, MAX_REPEATS, StreamsBatching
+from cria.engine.batching import MAX_FILLERS, MAX_REPEATS, PaddedBatching
+from cria.engine.capacity import CACHE_SHARE
 from cria.engine.model_runner import ModelRunner
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduler import Limits, Scheduler
 from cria.engine.slots import Capacity, SlotPool
 from cria.errors import ModelFileError, NativeError, SetupError
 from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, Submit
+from cria.native import devices
 from cria.sampling_params import SamplingParams
 from tests.engine.fake_runner import unpack
 
-LAYOUTS = ["unified", "streams"]
+LAYOUTS = ["unified", "streams", "padded"]
+"""Padded streams are what a GPU gets."""
 
 
-def make_runner(path: Path, **settings: object) -> ModelRunner:
+def make_runner(path: Path, kv_layout: str = "auto", **settings: object) -> ModelRunner:
     values: dict[str, object] = {"num_slots": 6, "context_size": 256, "num_threads": 1, **settings}
-    return ModelRunner(EngineConfig(str(path), **values))  # type: ignore[arg-type]
+    layout = "streams" if kv_layout == "padded" else kv_layout
+    config = EngineConfig(str(path), kv_layout=layout, **values)  # type: ignore[arg-type]
+    return ModelRunner(config, pads_streams=kv_layout == "padded")
 
 
 @pytest.fixture(params=LAYOUTS)
@@ -90,7 +95,7 @@ class Bench:
 def end_of(runner: ModelRunner, slot: int) -> int:
     """The cells of a slot, fillers included."""
     batching = runner._batching
-    ends = batching._ends if isinstance(batching, StreamsBatching) else batching.lengths
+    ends = batching._ends if isinstance(batching, PaddedBatching) else batching.lengths
     return int(ends[slot])
 
 
@@ -101,9 +106,22 @@ def alone(runner: ModelRunner, prompt: list[int], **params: object) -> list[int]
 
 
 def test_the_layout_is_what_was_asked_for(tiny_gguf: Path) -> None:
-    for layout in LAYOUTS:
+    for layout in ("unified", "streams"):
         assert make_runner(tiny_gguf, kv_layout=layout).info.kv_layout == layout
-    assert make_runner(tiny_gguf, num_gpu_layers=0).info.kv_layout == "unified"
+
+
+def test_streams_are_taken_unless_a_pool_holds_more(
+    tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roomy = make_runner(tiny_gguf)
+    assert roomy.info.kv_layout == "streams"
+    assert make_runner(tiny_gguf, num_cells=1000).info.kv_layout == "unified"
+    all_but_one = 5 * 256 * roomy._model.kv_bytes_per_token(2, 2) / CACHE_SHARE
+    monkeypatch.setattr(devices, "free_main_memory", lambda: int(all_but_one))
+    short = make_runner(tiny_gguf, num_slots=None, context_size=512).info
+    assert (short.kv_layout, short.num_slots, short.num_cells) == ("unified", 5, 5 * 256)
+    short = make_runner(tiny_gguf, num_slots=6, context_size=None).info
+    assert (short.kv_layout, short.num_slots, short.num_cells) == ("unified", 6, 5 * 256)
 
 
 @pytest.mark.parametrize("min_shared", [0, 1])
@@ -155,7 +173,7 @@ def test_a_taken_over_prefix_is_as_good_as_a_computed_one(
 
 
 def test_a_hole_costs_no_forward_pass(tiny_gguf: Path) -> None:
-    runner = make_runner(tiny_gguf, kv_layout="streams")
+    runner = make_runner(tiny_gguf, kv_layout="padded")
     bench = Bench(runner)
     for request_id in range(5):
         bench.submit(request_id, [300 + request_id], max_tokens=120)
@@ -175,7 +193,7 @@ def test_a_hole_costs_no_forward_pass(tiny_gguf: Path) -> None:
 
 
 def test_prompts_of_nearly_one_length_are_padded_to_one(tiny_gguf: Path) -> None:
-    runner = make_runner(tiny_gguf, kv_layout="streams")
+    runner = make_runner(tiny_gguf, kv_layout="padded")
     prompts = [list(range(300, 300 + length)) for length in (5, 7, 6)]
     expected = [alone(runner, prompt, max_tokens=4) for prompt in prompts]
     bench = Bench(runner)
@@ -310,14 +328,14 @@ def test_a_failed_step_frees_its_sequences(
 
 
 def test_a_failed_step_leaves_no_filler_in_an_empty_slot(tiny_gguf: Path) -> None:
-    runner = make_runner(tiny_gguf, kv_layout="streams", num_slots=4)
+    runner = make_runner(tiny_gguf, kv_layout="padded", num_slots=4)
     expected = alone(runner, [300, 301], max_tokens=5)
     bench = Bench(runner)
     for request_id in range(4):
         bench.submit(request_id, [300 + request_id], max_tokens=20)
     bench.step()
     batching = runner._batching
-    assert isinstance(batching, StreamsBatching)
+    assert isinstance(batching, PaddedBatching)
     bench.scheduler.cancel(Cancel(2))
     bench.pool.cut(2, 0)
     batching.free([2])
