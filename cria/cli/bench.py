@@ -25,6 +25,8 @@ from cria.errors import SetupError
 from cria.model_store import resolve
 
 SHOWN_FAILURES = 5
+MAX_SEQUENCES = 256
+"""That one context of llama.cpp holds."""
 
 
 @click.command("bench", short_help="Load a server and measure it.")
@@ -59,6 +61,11 @@ def check_options(url: str | None, options: dict[str, Any]) -> None:
         raise click.UsageError("Give the URL of a server, or --engine with a model, or both.")
     if url is None and options["vs"] is not None:
         raise click.UsageError("--vs needs a server to compare with: give its URL first.")
+    if options["engine"] and max(options["clients"], default=0) > MAX_SEQUENCES:
+        raise click.UsageError(
+            f"llama.cpp computes {MAX_SEQUENCES} sequences at once at most: --engine does not go "
+            f"with --clients {max(options['clients'])}."
+        )
     if options["rates"] and options["long_prompt"]:
         raise click.UsageError("--long-prompt waits for clients; it does not go with --rate.")
     if options["rates"] and options["engine"]:

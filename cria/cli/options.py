@@ -93,7 +93,7 @@ CAPACITY = (
     option(
         "--context-size",
         "-c",
-        type=COUNT,
+        type=click.IntRange(2, INT32_MAX),
         show_default="what the model was trained with, at most 8192",
         help="Tokens that one sequence may hold, prompt and answer together.",
     ),

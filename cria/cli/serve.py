@@ -26,6 +26,7 @@ def command(model: str | None, model_option: str | None, **options: Any) -> None
     spec = choose_model(model, model_option)
     options = {**options, **gpu_settings(**take(options, "use_gpu", "num_gpu_layers"))}
     check_batch(options["batch_size"], options["ubatch_size"])
+    check_cache(options["kv_layout"], options["num_cells"])
     options["aliases"] = model_names(spec, options["aliases"])
     run(spec, options)
 
@@ -85,4 +86,12 @@ def check_batch(batch_size: int | None, ubatch_size: int | None) -> None:
     if batch_size and ubatch_size and ubatch_size > batch_size:
         raise click.UsageError(
             f"--ubatch-size {ubatch_size} is larger than --batch-size {batch_size}."
+        )
+
+
+def check_cache(kv_layout: str, num_cells: int | None) -> None:
+    if num_cells and kv_layout == "streams":
+        raise click.UsageError(
+            "--cache-size is for one pool of all sequences; with --kv streams each has its own "
+            "--context-size."
         )

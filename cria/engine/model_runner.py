@@ -57,13 +57,13 @@ class ModelRunner:
         self._library = library.load()
         self._config = config
         self._gpus = devices.gpus(self._library)
-        self.warnings = _warnings(config, bool(self._gpus))
         self._model = Model(self._library, config.model_path, self._model_options(), on_progress)
         if not self._model.has_decoder:
             raise ModelFileError(
                 f"{config.model_path} is an embedding model ({self._model.architecture}): it "
                 "cannot generate text."
             )
+        self.warnings = _warnings(config, bool(self._gpus), self._model.has_plain_cache)
         self._unified = self._is_unified()
         self._pads_streams = self.has_gpu if pads_streams is None else pads_streams
         self._capacity = self._choose_capacity(pools_cells=self._unified)
@@ -199,6 +199,7 @@ class ModelRunner:
     def _context_options(self) -> ContextOptions:
         config, gpu = self._config, self.has_gpu
         batch_size = config.batch_size or (BATCH_SIZE_GPU if gpu else BATCH_SIZE_CPU)
+        batch_size = max(batch_size, self._capacity.num_slots)  # or decodes would starve prompts
         ubatch_size = config.ubatch_size or (UBATCH_SIZE_GPU if gpu else UBATCH_SIZE_CPU)
         return ContextOptions(
             num_cells=self._num_native_cells,
@@ -277,7 +278,13 @@ class ModelRunner:
         )
 
 
-def _warnings(config: EngineConfig, has_gpu: bool) -> list[str]:
-    if has_gpu or not (config.require_gpu or config.num_gpu_layers):
-        return []
-    return ["No GPU can be used by this build on this machine: the CPU computes everything."]
+def _warnings(config: EngineConfig, has_gpu: bool, has_plain_cache: bool) -> list[str]:
+    """What was asked for and cannot be had."""
+    warnings = []
+    if not has_gpu and (config.require_gpu or config.num_gpu_layers):
+        warnings.append(
+            "No GPU can be used by this build on this machine: the CPU computes everything."
+        )
+    if config.kv_layout == "streams" and not has_plain_cache:
+        warnings.append("This model's cache cannot be divided into streams: it is a unified one.")
+    return warnings

@@ -8,9 +8,12 @@ llama.cpp's own `llama-batched-bench` does.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 import time
+from queue import SimpleQueue
 
 import msgspec
 import numpy as np
@@ -22,10 +25,10 @@ from cria.engine.model_runner import (
     UBATCH_SIZE_CPU,
     UBATCH_SIZE_GPU,
 )
-from cria.errors import CriaError, ModelFileError
+from cria.errors import CriaError, ModelFileError, SetupError
 from cria.native import devices, library
 from cria.native.batch import Batch, Tokens
-from cria.native.context import Context, ContextOptions
+from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
 from cria.native.model import Model, ModelOptions
 
 
@@ -55,6 +58,9 @@ class RawLimit:
         gpus = devices.gpus(native)
         layers = -1 if config.num_gpu_layers is None else config.num_gpu_layers
         self._on_gpu = bool(gpus) and layers != 0
+        self._free_bytes = (
+            sum(gpu.free_bytes for gpu in gpus) if self._on_gpu else devices.free_main_memory()
+        )
         options = ModelOptions(
             num_gpu_layers=layers if gpus else 0,
             main_gpu=config.main_gpu,
@@ -76,7 +82,9 @@ class RawLimit:
         tokens = np.random.default_rng(0).integers(
             0, vocab.num_tokens, (case.clients, length), np.int32
         )
-        context = self._context_for(self._options(case, length), tokens)
+        options = self._options(case, length)
+        self._check_memory(options)
+        context = self._context_for(options, tokens)
         batch = Batch(context.batch_size)
         context.clear()
         return Timing(
@@ -97,6 +105,17 @@ class RawLimit:
             prefill(self._context, batch, tokens)
             decode(self._context, batch, tokens.shape[1], 1)
         return self._context
+
+    def _check_memory(self, options: ContextOptions) -> None:
+        """llama.cpp would take what there is, and the system would end somebody."""
+        bytes_per_cell = self._model.kv_bytes_per_token(
+            CACHE_TYPE_BYTES[options.cache_type_k], CACHE_TYPE_BYTES[options.cache_type_v]
+        )
+        if options.num_cells * bytes_per_cell > self._free_bytes:
+            raise SetupError(
+                f"The raw limit needs a cache of {options.num_cells} tokens, for which there is no "
+                "memory: take fewer --clients, or a smaller --max-tokens or --prompt-words."
+            )
 
     def _options(self, case: Case, num_prompt_tokens: int) -> ContextOptions:
         """As `ModelRunner` has them, for as many tokens as the case needs."""
@@ -175,8 +194,17 @@ def main() -> None:
         write(failure(error))
         return
     write(b"{}")
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
+    while True:
+        write(answer(limit, lines.get()))
+
+
+def _read_lines(lines: SimpleQueue[bytes]) -> None:
+    """Whoever started this is gone at the end of them, and nobody waits for a result."""
     for line in sys.stdin.buffer:
-        write(answer(limit, line))
+        lines.put(line)
+    os._exit(0)
 
 
 def write(line: bytes) -> None:

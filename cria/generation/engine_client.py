@@ -56,12 +56,18 @@ class EngineClient(EngineLink):
         while not self._stopping.is_set():
             born = time.monotonic()
             self._run_engine()
-            if self._stopping.is_set() or self._status.reason is not None:
+            if self._stopping.is_set() or self._cannot_be_served:
                 return
             pause = backoff.next_pause(time.monotonic() - born)
-            logger.error("the engine ended; starting it again in %.1f s", pause)
+            reason = self._status.reason or "the engine ended"
+            logger.error("%s; starting it again in %.1f s", reason.rstrip("."), pause)
             self._stopping.wait(pause)
-            self._update(state="loading", restarts=self._status.restarts + 1)
+            self._update(state="loading", reason=None, restarts=self._status.restarts + 1)
+
+    @property
+    def _cannot_be_served(self) -> bool:
+        """The first load failed. A later one may fail for want of what is there again soon."""
+        return self._status.reason is not None and self._status.info is None
 
     def _run_engine(self) -> None:
         """One engine process, from its start to its end."""

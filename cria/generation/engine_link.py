@@ -46,7 +46,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     info: Ready | None = None
     stats: EngineStats = EngineStats()
     reason: str | None = None
-    """Why the model cannot be loaded; the engine is not started again after that."""
+    """Why the model could not be loaded; after the first load the engine is not started again."""
     restarts: int = 0
     pid: int = 0
     """0 also for those who did not start it."""

@@ -210,4 +210,5 @@ def _for_choice(params: SamplingParams, number: int) -> SamplingParams:
 def _why_unavailable(status: EngineStatus) -> str:
     if status.state == "loading":
         return f"The model is loading ({status.progress:.0%}); try again in a moment."
-    return "The engine is being started again; try again in a moment."
+    reason = "" if status.reason is None else f"{status.reason} "
+    return f"{reason}The engine is being started again; try again in a moment."

@@ -147,6 +147,7 @@ def test_notes_are_shown(bench: Run, fake: FakeServer) -> None:
         (["u", "--rate", "inf"], "must hold numbers above 0"),
         (["u", "--rate", "1", "--long-prompt", "9"], "does not go with --rate"),
         (["u", "--rate", "1", "--engine", "m"], "does not go with --rate"),
+        (["u", "--clients", "1,300", "--engine", "m"], "does not go with --clients 300"),
         (["u", "--prompt-words", "0"], "A prompt needs words"),
         (["u", "--rounds", "0"], "0 is not in the range"),
         (["u", "--temperature", "-1"], "-1.0 is not in the range"),

@@ -128,6 +128,8 @@ def test_what_is_asked_of_the_gpu(
         (["--api-key", "with space"], "visible ASCII"),
         (["--api-key", ""], "visible ASCII"),
         (["--no-use-gpu", "-g", "3"], "contradict"),
+        (["--kv", "streams", "--cache-size", "100"], "--cache-size is for one pool"),
+        (["--context-size", "1"], "2<=x"),
         (["--batch-size", "8", "--ubatch-size", "16"], "larger than --batch-size 8"),
         (["--model", "other"], "Give the model once"),
         (["--frobnicate"], "No such option"),

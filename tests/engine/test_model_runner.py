@@ -206,6 +206,11 @@ def test_prompts_of_nearly_one_length_are_padded_to_one(tiny_gguf: Path) -> None
     assert list(bench.run().values()) == expected
 
 
+def test_a_batch_has_room_for_prompts_beside_all_decodes(tiny_gguf: Path) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="padded", batch_size=2)
+    assert runner.limits.batch_size >= runner.info.num_slots
+
+
 def test_sequences_that_do_not_fit_together_take_turns(tiny_gguf: Path) -> None:
     runner = make_runner(tiny_gguf, kv_layout="unified", num_cells=256, num_slots=3)
     prompts = [[300 + number] * 20 for number in range(3)]

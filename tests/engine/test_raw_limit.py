@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -73,4 +75,19 @@ def test_what_does_not_fit_is_an_error(tiny_gguf: Path) -> None:
     limit = RawLimit(EngineConfig(str(tiny_gguf), num_threads=1))
     found = json.loads(answer(limit, CASE.replace(b"3", b"3000")))
     assert "sequences" in found["error"]
+    found = json.loads(answer(limit, CASE.replace(b"5", b"2000000000")))
+    assert "a cache of 6000000768 tokens, for which there is no memory" in found["error"]
     assert "error" not in json.loads(answer(limit, CASE))
+
+
+def test_the_process_ends_with_its_input_also_in_the_middle_of_a_case(tiny_gguf: Path) -> None:
+    config = json.dumps({"model_path": str(tiny_gguf), "num_threads": 1})
+    command = [sys.executable, "-m", "cria.engine.raw_limit", config]
+    endless = b'{"clients": 1, "prompt": "a", "max_tokens": 200000}\n'
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == b"{}\n"
+        process.stdin.write(endless)
+        process.stdin.close()
+        assert process.wait(20) == 0
+        assert process.stdout.read() == b"", "not computed to the end"

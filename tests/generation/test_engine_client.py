@@ -129,6 +129,22 @@ def test_a_file_that_cannot_be_loaded_is_given_up_with_a_reason(tmp_path: Path) 
     client.close()
 
 
+def test_a_load_that_fails_after_a_crash_is_tried_again(tiny_gguf: Path, tmp_path: Path) -> None:
+    model, away = tmp_path / "model.gguf", tmp_path / "away"
+    model.write_bytes(tiny_gguf.read_bytes())
+    client = EngineClient(EngineConfig(str(model), num_slots=1), engine_environment())
+    client.start()
+    assert client.wait_settled(60)
+    model.rename(away)
+    os.kill(client.status.pid, signal.SIGKILL)
+    wait_for(lambda: client.status, lambda status: status.reason, "the load to fail")
+    assert "model.gguf" in (client.status.reason or "")
+    away.rename(model)
+    wait_for(lambda: client.status, lambda status: status.state == "ready", "a later load")
+    assert client.status.reason is None
+    client.close()
+
+
 def test_an_engine_that_dies_while_it_loads_is_given_up_with_a_reason(
     tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
