@@ -5,7 +5,6 @@ The engine computes it in a process of its own; nothing of it is imported here.
 
 from __future__ import annotations
 
-import os
 from itertools import accumulate
 from typing import Any
 
@@ -19,10 +18,8 @@ from cria.bench.results import Run
 from cria.bench.settings import Load, Settings
 from cria.bench.statistics import Summary, summarize
 from cria.config import EngineConfig
+from cria.engine_environment import engine_environment
 from cria.errors import SetupError
-
-SPIN_COUNT = "1000"
-"""As the engine process of `cria serve` has it; see `generation.engine_client`."""
 
 
 class EngineLimit:
@@ -31,9 +28,8 @@ class EngineLimit:
     name = "limit"
 
     def __init__(self, config: EngineConfig) -> None:
-        environment = {"GOMP_SPINCOUNT": SPIN_COUNT, **os.environ}
         text = msgspec.json.encode(config).decode()
-        self._child = Child("cria.engine.raw_limit", text, env=environment)
+        self._child = Child("cria.engine.raw_limit", text, env=engine_environment())
 
     def __enter__(self) -> EngineLimit:
         return self

@@ -1,4 +1,4 @@
-"""`WorkerPool`: spreads a run over processes, because one interpreter reads no 10,000 tokens/s."""
+"""`WorkerPool`: spreads a run over processes: many clients in one would wait for each other."""
 
 from __future__ import annotations
 

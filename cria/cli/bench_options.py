@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from cria.bench.settings import OPEN_REQUESTS, Settings
-from cria.cli.options import COUNT, THREADS, Decorated
+from cria.cli.options import COUNT, THREADS, decorated_with
 from cria.cli.options import option as any_option
 from cria.cli.params import GpuLayers, Numbers, Word
 from cria.config import KV_LAYOUTS
@@ -158,9 +158,4 @@ OUTPUT = (
 
 BENCH_OPTIONS = (*SERVERS, *LOAD, *REQUEST, *LIMIT, *OUTPUT)
 
-
-def bench_options(function: Decorated) -> Decorated:
-    """Decorate a command with all of them, so that the help shows them in this order."""
-    for decorate in reversed(BENCH_OPTIONS):
-        function = decorate(function)
-    return function
+bench_options = decorated_with(BENCH_OPTIONS)

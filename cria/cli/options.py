@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -78,8 +78,8 @@ ADDRESS = (
         "--workers",
         type=click.IntRange(1, 64),
         default=_SERVER.num_workers,
-        help="Processes that speak HTTP, all on one port and over one engine. One of them streams "
-        "some 20,000 tokens a second; a GPU that makes more of them needs more.",
+        help="Processes that speak HTTP, all on one port and over one engine: for GPUs whose "
+        "tokens are too many for one of them.",
     ),
     option(
         "--log-level",
@@ -237,8 +237,17 @@ ORIGINAL = (
 SERVE_OPTIONS = (*ADDRESS, *CAPACITY, *DEVICES, *MEMORY, *ORIGINAL)
 
 
-def serve_options(function: Decorated) -> Decorated:
-    """Decorate a command with all of them, so that the help shows them in this order."""
-    for decorate in reversed(SERVE_OPTIONS):
-        function = decorate(function)
-    return function
+def decorated_with(
+    options: Sequence[Callable[..., Any]],
+) -> Callable[[Decorated], Decorated]:
+    """A decorator that adds all of them, so that the help shows them in this order."""
+
+    def decorate(function: Decorated) -> Decorated:
+        for add in reversed(options):
+            function = add(function)
+        return function
+
+    return decorate
+
+
+serve_options = decorated_with(SERVE_OPTIONS)

@@ -151,8 +151,7 @@ class Scheduler:
         """End the sequences of this batch, whose cells are lost, with an error."""
         decodes = [self._decoding[slot] for slot in batch.decodes.tolist()]
         for sequence in [*decodes, *(work.sequence for work in batch.prefills)]:
-            self._leave(sequence, keep=False)
-            self._tell_end(sequence, FinishReason.ERROR, error=reason)
+            self._finish(sequence, FinishReason.ERROR, error=reason, keep=False)
 
     def take_output(self) -> StepOutput:
         """What happened since the last call."""
@@ -332,17 +331,11 @@ class Scheduler:
         reason: FinishReason,
         tokens: tuple[int, ...] = (),
         error: str | None = None,
+        *,
+        keep: bool = True,
     ) -> None:
-        self._leave(sequence)
-        self._tell_end(sequence, reason, tokens, error)
-
-    def _tell_end(
-        self,
-        sequence: Sequence,
-        reason: FinishReason,
-        tokens: tuple[int, ...] = (),
-        error: str | None = None,
-    ) -> None:
+        """The sequence has had its last output; unless they are lost, others may use its cells."""
+        self._leave(sequence, keep=keep)
         sequence.finish(reason)
         del self._by_id[sequence.request_id]
         self._ended.append(sequence.request_id)
@@ -357,8 +350,8 @@ class Scheduler:
             )
         )
 
-    def _leave(self, sequence: Sequence, *, keep: bool = True) -> None:
-        """Free what the sequence occupies; unless they are lost, its cells are good for others."""
+    def _leave(self, sequence: Sequence, *, keep: bool) -> None:
+        """Free what the sequence occupies."""
         if sequence.status is SequenceStatus.WAITING:
             self._waiting.remove(sequence)
             return

@@ -89,13 +89,11 @@ class SlotPool:
         """Give the slot to a sequence that starts with `prefix`, a result of `match`."""
         slot, source, length = prefix
         assert not self.is_busy[slot], "the slot is not free"
-        if slot == source:
-            self.cut(slot, length)
+        self.cut(slot, length if slot == source else 0)
         self.is_busy[slot] = True
         if slot == source:
             self.cells.set_busy(slot, length, True)
             return
-        self._clear_for(slot)
         self.tokens[slot, :length] = self.tokens[source, :length]
         self.lengths[slot] = length
         if self._shares_cells:
@@ -147,9 +145,6 @@ class SlotPool:
         """The books agree with each other."""
         self.cells.check_integrity()
         assert (0 <= self.lengths).all() and (self.lengths <= self.context_size).all()
-
-    def _clear_for(self, slot: int) -> None:
-        self.cells.cut(slot, 0, int(self.lengths[slot]), busy=False)
 
     def _length_without(self, slot: int, num_cells: int) -> int:
         """What is left of an idle slot if so many cells are taken from its end."""

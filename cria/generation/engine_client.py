@@ -8,7 +8,6 @@ and later and later after short ones.
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -24,11 +23,6 @@ from cria.ipc.rendezvous import Rendezvous
 from cria.ipc.transport import Transport
 
 logger = logging.getLogger(__name__)
-
-SPIN_COUNT = "1000"
-"""How long a compute thread of OpenMP spins for the others before it sleeps. Its own default is
-milliseconds, and a hundred times too long wherever anything else wants a core: the thread that all
-wait for then waits for a core that is busy waiting for it."""
 
 
 class EngineClient(EngineLink):
@@ -113,11 +107,3 @@ class EngineClient(EngineLink):
             self._update(reason=f"The engine process {how} while it loaded the model.")
         super()._bury(how)
         self._settled.set()
-
-
-def engine_environment() -> dict[str, str]:
-    """The environment for the engine; take it before the server hides the GPUs from itself."""
-    environment = {**os.environ, "GGML_NO_BACKTRACE": "1"}
-    if "OMP_WAIT_POLICY" not in environment:
-        environment.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    return environment

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import msgspec
@@ -58,7 +59,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
         return dict(zip(bounds, self.stats.stalls, strict=False))
 
 
-class EngineLink:
+class EngineLink(ABC):
     """A handle on an engine; how its connections come about is the subclass's `_run`."""
 
     def __init__(self) -> None:
@@ -115,9 +116,9 @@ class EngineLink:
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
 
+    @abstractmethod
     def _run(self) -> None:
         """The thread: connections, one after another, until `_stopping`."""
-        raise NotImplementedError
 
     def _send(self, message: Submit | Cancel) -> None:
         frame = codec.encode(message)

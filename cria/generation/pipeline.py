@@ -19,13 +19,14 @@ from cria.api.completions import CompletionRequest
 from cria.api.generation_request import GenerationRequest
 from cria.api.models import ModelCard
 from cria.config import EngineConfig, ServerConfig
+from cria.engine_environment import engine_environment
 from cria.errors import (
     ContextLengthExceeded,
     EngineUnavailable,
     ModelNotFound,
     SetupError,
 )
-from cria.generation.engine_client import EngineClient, engine_environment
+from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from cria.config import EngineConfig
+from cria.engine_environment import engine_environment
 from cria.errors import EngineError, EngineUnavailable, ServerStopping
 from cria.generation import engine_client
-from cria.generation.engine_client import EngineClient, engine_environment
+from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import FinishReason, SequenceOutput
@@ -183,11 +184,3 @@ def test_stopping_is_no_crash(client: EngineClient) -> None:
     while isinstance(last := outputs.get(timeout=30), SequenceOutput):
         pass
     assert isinstance(last, ServerStopping)
-
-
-def test_the_engine_hears_of_the_gpus_and_spins_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
-    assert engine_environment()["GOMP_SPINCOUNT"] == engine_client.SPIN_COUNT
-    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    assert "GOMP_SPINCOUNT" not in engine_environment()
