@@ -23,10 +23,11 @@ import numpy as np
 
 from cria.engine.counters import Counters
 from cria.engine.decoding import DecodingSet
+from cria.engine.leaders import must_wait
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import Prefill, ScheduledBatch
 from cria.engine.sequence import Sequence, SequenceEvent, SequenceStatus
-from cria.engine.slots import Prefix, SlotPool, Tokens, common_length
+from cria.engine.slots import Prefix, SlotPool, Tokens
 from cria.ipc.messages import (
     Cancel,
     EngineStats,
@@ -195,38 +196,13 @@ class Scheduler:
         for sequence in list(self._waiting):
             if not self.pool.has_free:
                 return
-            if self._must_wait(sequence):
+            if must_wait(sequence, self._prefilling, self.pool.min_shared):
                 continue
             prefix = self.pool.match(sequence.prompt)
             if not self._has_cells_for(sequence, prefix):
                 return
             self._waiting.remove(sequence)
             self._start(sequence, prefix)
-
-    def _must_wait(self, sequence: Sequence) -> bool:
-        """A running sequence computes a prefix of this prompt: that is cheaper than doing it twice.
-
-        Everybody waits for one leader at most, which is running, so nobody waits for ever.
-        """
-        if sequence.leader is None:
-            sequence.leader = self._find_leader(sequence) or sequence
-        leader = sequence.leader
-        return leader.status is SequenceStatus.PREFILL and leader is not sequence
-
-    def _find_leader(self, sequence: Sequence) -> Sequence | None:
-        """Who is about to compute most of this prompt, if that is enough to wait for.
-
-        Only who is sooner: behind another one, urgent prompts would hold up a yet more urgent one.
-        """
-        if not self.pool.min_shared:
-            return None
-        gains = [
-            (common_length(other.prompt, sequence.prompt) - other.num_computed_tokens, other)
-            for other in self._prefilling
-            if other.order < sequence.order
-        ]
-        gain, leader = max(gains, key=lambda pair: pair[0], default=(0, None))
-        return leader if gain >= self.pool.min_shared else None
 
     def _has_cells_for(self, sequence: Sequence, prefix: Prefix) -> bool:
         """With what those that run already will need soon; who runs alone always fits."""
