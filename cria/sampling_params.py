@@ -16,7 +16,8 @@ class SamplingParams(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     max_tokens: int = UNLIMITED
-    """Tokens to generate at most; the engine also stops where the context ends."""
+    """Tokens to generate at most; the engine also stops where the context ends. 0 computes the
+    prompt and nothing else."""
     temperature: float = 1.0
     """0 chooses the most likely token."""
     top_k: int = 0
@@ -39,6 +40,9 @@ class SamplingParams(msgspec.Struct, frozen=True, omit_defaults=True):
     """(token id, added to its logit) pairs."""
     ignore_eos: bool = False
     """Never choose an end-of-generation token."""
+    prompt_logprobs_from: int | None = None
+    """Return the log probabilities of the prompt's tokens from this one on, 1 or more, as many most
+    likely ones beside each as `logprobs` says; what comes before may be found in the cache."""
     logprobs: int | None = None
     """Return the chosen token's log probability and those of as many most likely tokens, 20 at
     most; None returns none. They are the model's own: before biases, penalties and temperature."""

@@ -273,6 +273,28 @@ CRIA_API void cria_direct_free(void * sampler) {
     delete static_cast<cria::DirectSampler *>(sampler);
 }
 
+// The log probabilities of `targets` [n_rows] in the rows of `logits` [n_rows][n_vocab], and those of the
+// `n_top` most likely tokens of each row, into `logprobs` [n_rows].
+CRIA_API int32_t cria_score_rows(const float * logits, int32_t n_rows, int32_t n_vocab, const llama_token * targets,
+                                 int32_t n_top, void * logprobs) {
+    return guarded([&] {
+        std::atomic<bool> failed{false};
+        sampling_pool().run(n_rows, [&](int i) {
+            const float * row = logits + static_cast<size_t>(i) * n_vocab;
+            try {
+                const llama_token target = is_below(targets[i], n_vocab) ? targets[i] : LLAMA_TOKEN_NULL;
+                cria::fill_logprobs(row, n_vocab, target, n_top, static_cast<cria::Logprobs *>(logprobs)[i]);
+            } catch (...) {
+                failed = true;
+            }
+        });
+        if (failed) {
+            throw std::runtime_error("there is no memory for log probabilities");
+        }
+        return 0;
+    });
+}
+
 // Chooses one token per row of `logits` [n_rows][n_vocab]: as the entry of `table` [n_slots] says that
 // `slots` [n_rows] names, each at most once. LLAMA_TOKEN_NULL where nothing can be chosen. `logprobs`
 // [n_rows] gets what the entry asks for. The logits are left as they were.

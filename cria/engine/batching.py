@@ -12,6 +12,7 @@ other one, about what another pass costs: there the batch is left as it is.
 from __future__ import annotations
 
 from collections.abc import Sequence as Many
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,18 @@ MAX_REPEATS = 32
 """Steps for which a batch is only changed where the next one differs."""
 
 
+class ScoredRows(NamedTuple):
+    """Rows of logits that tell how likely the tokens of a prompt were."""
+
+    request_id: int
+    first: int
+    """The first one's number among all rows of the batch; the others follow it."""
+    targets: Slots
+    """The tokens, one a row."""
+    num_top: int
+    """How many most likely tokens are wanted beside each."""
+
+
 class Batching:
     """The work as it comes, decodes first.
 
@@ -50,6 +63,8 @@ class Batching:
         self.last_tokens = np.zeros(num_slots, np.int32)
         self._rows: Slots = np.zeros(0, np.int32)
         self._row_indices: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self.scored: list[ScoredRows] = []
+        self._scored_chunks: list[tuple[Prefill, int]] = []  # and where in the batch they begin
         self._decodes: Slots | None = None  # what the batch is of, if it is of nothing else
         self._repeats_left = 0
 
@@ -71,7 +86,10 @@ class Batching:
             self.lengths[slot] = 0
 
     def write(self, work: ScheduledBatch) -> Slots:
-        """Fill `batch`; the slots of its rows of logits, in order."""
+        """Fill `batch`; the slots of its rows of logits from which tokens are chosen, in order.
+
+        The others are told by `scored`: who has asked for the log probabilities of a prompt.
+        """
         if self._goes_on(work):
             self._go_on()
         else:
@@ -107,12 +125,32 @@ class Batching:
     def _note_rows(self, slots: Slots) -> None:
         self._rows = slots
         self._row_indices = np.flatnonzero(self.batch.output[: self.batch.num_tokens])
+        self.scored = [
+            _scored_rows(prefill, start, self._row_indices)
+            for prefill, start in self._scored_chunks
+        ]
+        self._scored_chunks = []
 
     def _append_chunk(self, prefill: Prefill) -> None:
         sequence, start = prefill.sequence, prefill.sequence.num_computed_tokens
         tokens = sequence.prompt[start : start + prefill.num_tokens]
+        begin = self.batch.num_tokens
         self.batch.append(tokens, start, sequence.slot, prefill.samples)
+        if scored := prefill.scored_positions:
+            self.batch.output[begin + scored.start - start : begin + scored.stop - start] = True
+            self._scored_chunks.append((prefill, begin))
         self.lengths[sequence.slot] += prefill.num_tokens
+
+
+def _scored_rows(prefill: Prefill, begin: int, row_indices: npt.NDArray[np.int64]) -> ScoredRows:
+    sequence, scored = prefill.sequence, prefill.scored_positions
+    first = begin + scored.start - sequence.num_computed_tokens
+    return ScoredRows(
+        sequence.request_id,
+        int(np.searchsorted(row_indices, first)),
+        sequence.prompt[scored.start + 1 : scored.stop + 1],
+        sequence.params.logprobs or 0,
+    )
 
 
 class PaddedBatching(Batching):

@@ -12,7 +12,7 @@ import time
 from typing import Protocol
 
 from cria.engine.peers import Peers
-from cria.engine.scheduled import ScheduledBatch
+from cria.engine.scheduled import ScheduledBatch, StepLogprobs
 from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Tokens
 from cria.errors import NativeError
@@ -34,6 +34,9 @@ class Runner(Protocol):
 
     def finish(self, batch: ScheduledBatch) -> Tokens:
         """Wait for the end; the chosen tokens in the order of `batch.sampling_slots`."""
+
+    def logprobs(self, batch: ScheduledBatch) -> StepLogprobs:
+        """After `finish`: those of the sequences that want them."""
 
     def lose(self, batch: ScheduledBatch) -> None:
         """Free the cells of all sequences of a batch that failed."""
@@ -71,12 +74,13 @@ class EngineCore:
             self._scheduler.hold(batch)
             self._send()
             tokens = self._runner.finish(batch)
+            logprobs = self._runner.logprobs(batch)
         except NativeError as error:
             logger.error("a step failed: %s", error)
             self._runner.lose(batch)
             self._scheduler.fail(batch, str(error))
         else:
-            self._scheduler.advance(batch, tokens, self._seconds_since(began))
+            self._scheduler.advance(batch, tokens, self._seconds_since(began), logprobs)
         self._has_news = True
 
     def _receive(self) -> None:

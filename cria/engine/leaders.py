@@ -29,7 +29,7 @@ def find_leader(
     if not min_shared:
         return None
     gains = [
-        (common_length(other.prompt, sequence.prompt) - other.num_computed_tokens, other)
+        (common_length(other.prompt, sequence.reusable) - other.num_computed_tokens, other)
         for other in prefilling
         if other.order < sequence.order
     ]

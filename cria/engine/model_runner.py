@@ -9,21 +9,23 @@ import logging
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from cria.config import EngineConfig
 from cria.engine.batching import Batching, PaddedBatching
 from cria.engine.capacity import Machine, choose_capacity
 from cria.engine.pacing import PrefillPacer
-from cria.engine.scheduled import ScheduledBatch
+from cria.engine.scheduled import NO_LOGPROBS, ScheduledBatch, StepLogprobs
 from cria.engine.scheduler import Limits
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import ModelFileError, SetupError
 from cria.ipc.messages import Ready
+from cria.logprobs import TokenLogprobs
 from cria.native import devices, library
 from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
 from cria.native.model import Model, ModelOptions
-from cria.native.row_sampling import RowSampler, Sampler
+from cria.native.row_sampling import RowSampler, Sampler, score_rows
 from cria.native.sampler import make_sampler
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,9 @@ BATCH_SIZE_CPU, BATCH_SIZE_GPU = 512, 2048
 UBATCH_SIZE_CPU, UBATCH_SIZE_GPU = 512, 2048
 FIRST_CHUNK_CPU, FIRST_CHUNK_GPU = 64, 512
 """Prompt tokens beside running decodes, as long as nobody knows how long they take."""
+NUM_SCORED_ROWS = 128
+"""Of prompts whose log probabilities are wanted, in one step: each takes 4 bytes for every token of
+the vocabulary."""
 STREAM_UNIT = 256
 """The cells of one sequence are a multiple of it, where each has a part of its own."""
 MAX_STALL_MS_CPU, MAX_STALL_MS_GPU = 500, 200
@@ -72,6 +77,8 @@ class ModelRunner:
         self._sampler = RowSampler(self._library, self._capacity.num_slots, self._num_threads())
         self._samplers: dict[int, Sampler] = {}  # by request id
         self._rows = np.zeros(0, np.int32)
+        self._wants_logprobs = np.zeros(self._capacity.num_slots, bool)
+        self._request_ids: dict[int, int] = {}  # by slot
         self._warm_up()
 
     @property
@@ -90,6 +97,7 @@ class ModelRunner:
             self._capacity.context_size,
             self._context.batch_size - self._extra_tokens,
             self._context.vocab_size,
+            NUM_SCORED_ROWS,
         )
 
     def make_pool(self) -> SlotPool:
@@ -139,7 +147,10 @@ class ModelRunner:
         for request_id in batch.ended:
             self._samplers.pop(request_id, None)
         for sequence in batch.admitted:
-            self._sampler.assign(sequence.slot, self._sampler_of(sequence))
+            sampler = self._sampler_of(sequence)
+            self._sampler.assign(sequence.slot, sampler, sequence.params.logprobs)
+            self._wants_logprobs[sequence.slot] = sequence.params.logprobs is not None
+            self._request_ids[sequence.slot] = sequence.request_id
         self._rows = self._batching.write(batch)
         if self.has_gpu:
             self._context.submit(self._batching.batch)
@@ -155,17 +166,54 @@ class ModelRunner:
         rows = self._rows
         if not len(rows):
             return rows
-        tokens = self._sampler.sample(self._context.logits(len(rows)), rows)
+        tokens = self._sampler.sample(self._logits_to_sample(), rows)
         self._batching.last_tokens[rows] = tokens
         if rows is batch.decodes:
             return tokens
         in_order: Tokens = self._batching.last_tokens[batch.sampling_slots]
         return in_order
 
+    def logprobs(self, batch: ScheduledBatch) -> StepLogprobs:
+        """Those that the sequences of the finished step have asked for."""
+        wanting = np.flatnonzero(self._wants_logprobs[self._rows]).tolist()
+        if not (wanting or self._batching.scored):
+            return NO_LOGPROBS
+        return StepLogprobs(self._chosen_logprobs(wanting), self._prompt_logprobs())
+
     def lose(self, batch: ScheduledBatch) -> None:
         """Free all cells of the sequences of a batch that failed."""
         slots = [*batch.decodes.tolist(), *(work.sequence.slot for work in batch.prefills)]
         self._batching.free(slots)
+
+    def _chosen_logprobs(self, rows: list[int]) -> dict[int, TokenLogprobs]:
+        entries = {int(self._rows[row]): self._sampler.logprobs(row) for row in rows}
+        return {self._request_ids[slot]: entry for slot, entry in entries.items() if entry}
+
+    def _prompt_logprobs(self) -> dict[int, list[TokenLogprobs]]:
+        logits = self._context.logits(self._num_rows)
+        return {
+            rows.request_id: score_rows(
+                self._library,
+                logits[rows.first : rows.first + len(rows.targets)],
+                rows.targets,
+                rows.num_top,
+            )
+            for rows in self._batching.scored
+        }
+
+    @property
+    def _num_rows(self) -> int:
+        return len(self._rows) + sum(len(rows.targets) for rows in self._batching.scored)
+
+    def _logits_to_sample(self) -> npt.NDArray[np.float32]:
+        """The rows from which tokens are chosen; a copy only where there are others too."""
+        logits = self._context.logits(self._num_rows)
+        if not self._batching.scored:
+            return logits
+        is_sampled = np.ones(self._num_rows, bool)
+        for rows in self._batching.scored:
+            is_sampled[rows.first : rows.first + len(rows.targets)] = False
+        return logits[is_sampled]
 
     def _sampler_of(self, sequence: Sequence) -> Sampler:
         """One for the whole life of a sequence: preempted or not, it goes on with its numbers."""
@@ -207,6 +255,7 @@ class ModelRunner:
             batch_size=min(batch_size + self._extra_tokens, self._num_native_cells),
             ubatch_size=min(ubatch_size, batch_size),
             num_threads=self._num_threads(),
+            num_outputs=self._capacity.num_slots + NUM_SCORED_ROWS,
             flash_attention=config.flash_attention,
             cache_type_k=config.cache_type_k,
             cache_type_v=config.cache_type_v,

@@ -8,6 +8,7 @@ import numpy as np
 
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Prefix, Tokens
+from cria.logprobs import TokenLogprobs
 
 
 class Prefill(NamedTuple):
@@ -17,6 +18,23 @@ class Prefill(NamedTuple):
     num_tokens: int
     samples: bool
     """The last of them gets a row of logits, from which the next token is chosen."""
+
+    @property
+    def scored_positions(self) -> range:
+        """Of the prompt: those whose rows of logits tell how likely the token after them was."""
+        return self.sequence.scored_positions(self.num_tokens)
+
+
+class StepLogprobs(NamedTuple):
+    """Log probabilities of one step, by request id, of those that asked for them."""
+
+    chosen: dict[int, TokenLogprobs]
+    """Of the tokens that were chosen."""
+    prompt: dict[int, list[TokenLogprobs]]
+    """Of the tokens of prompts that follow the scored positions."""
+
+
+NO_LOGPROBS = StepLogprobs({}, {})
 
 
 class ScheduledBatch(NamedTuple):

@@ -24,15 +24,15 @@ import numpy as np
 from cria.engine.counters import Counters
 from cria.engine.decoding import DecodingSet
 from cria.engine.leaders import must_wait
+from cria.engine.outbox import Outbox
 from cria.engine.pacing import PrefillPacer
-from cria.engine.scheduled import Prefill, ScheduledBatch
+from cria.engine.scheduled import NO_LOGPROBS, Prefill, ScheduledBatch, StepLogprobs
 from cria.engine.sequence import Sequence, SequenceEvent, SequenceStatus
 from cria.engine.slots import Prefix, SlotPool, Tokens
 from cria.ipc.messages import (
     Cancel,
     EngineStats,
     FinishReason,
-    SequenceOutput,
     StepOutput,
     Submit,
 )
@@ -52,6 +52,8 @@ class Limits(NamedTuple):
     batch_size: int
     """Of one step."""
     vocab_size: int
+    num_scored_rows: int = 128
+    """Rows of logits of one step, beside those from which tokens are chosen."""
 
 
 class Scheduler:
@@ -79,26 +81,25 @@ class Scheduler:
         self._admitted: list[Sequence] = []
         self._prefixes: list[Prefix] = []
         self._ended: list[int] = []
-        self._outputs: list[SequenceOutput] = []
-        self._going: tuple[list[int], list[int]] = ([], [])
+        self._outbox = Outbox()
         self._counters = Counters()
 
     @property
     def is_idle(self) -> bool:
         """Nothing to compute and nothing to tell."""
-        return not (self._by_id or self._outputs)
+        return not (self._by_id or self._outbox.has_single_output)
 
     @property
     def has_output(self) -> bool:
         """Something has happened since the last `take_output`."""
-        return bool(self._outputs or self._going[0])
+        return self._outbox.has_output
 
     def submit(self, message: Submit, arrival: float = 0.0) -> None:
         """Queue a sequence, or refuse one that can never fit; `arrival` in seconds of any clock."""
         sequence = Sequence(message, arrival)
         reason = self._why_not(sequence)
         if reason:
-            self._outputs.append(_refusal(sequence, reason))
+            self._outbox.refused(sequence, reason)
             return
         self._by_id[sequence.request_id] = sequence
         insort(self._waiting, sequence, key=_order)
@@ -132,7 +133,13 @@ class Scheduler:
             start = sequence.num_computed_tokens
             self.pool.hold(sequence.slot, sequence.prompt[start : start + num_tokens])
 
-    def advance(self, batch: ScheduledBatch, tokens: Tokens, seconds: float = 0.0) -> None:
+    def advance(
+        self,
+        batch: ScheduledBatch,
+        tokens: Tokens,
+        seconds: float = 0.0,
+        logprobs: StepLogprobs = NO_LOGPROBS,
+    ) -> None:
         """Record a computed batch, which took so long since the step before it.
 
         `tokens` are the chosen ones, in the order of `batch.sampling_slots`; -1 stands for "no
@@ -141,8 +148,9 @@ class Scheduler:
         num_decodes, num_prompt_tokens = len(batch.decodes), batch.num_prompt_tokens
         self._pacer.observe(num_decodes, num_prompt_tokens, seconds)
         self._counters.count_step(num_decodes, num_prompt_tokens, seconds)
+        self._outbox.logprobs = logprobs
         for work in batch.prefills:
-            work.sequence.num_computed_tokens += work.num_tokens
+            self._note_computed(work)
         self._go_on(tokens[:num_decodes])
         firsts = [work.sequence for work in batch.prefills if work.samples]
         for sequence, token in zip(firsts, tokens[num_decodes:].tolist(), strict=True):
@@ -156,9 +164,7 @@ class Scheduler:
 
     def take_output(self) -> StepOutput:
         """What happened since the last call."""
-        output = StepOutput(self._outputs, self.stats(), *self._going)
-        self._outputs, self._going = [], ([], [])
-        return output
+        return self._outbox.take(self.stats())
 
     def stats(self) -> EngineStats:
         """The counters as they are now."""
@@ -175,9 +181,9 @@ class Scheduler:
             return f"request id {sequence.request_id} is in use"
         if not size:
             return "the prompt is empty"
-        if size >= limit:
+        if size >= limit + (not sequence.params.max_tokens):
             return f"the prompt has {size} tokens, and a sequence holds {limit}"
-        if sequence.params.max_tokens < 1:
+        if sequence.params.max_tokens < 0:
             return f"max_tokens is {sequence.params.max_tokens}"
         return None
 
@@ -198,7 +204,7 @@ class Scheduler:
                 return
             if must_wait(sequence, self._prefilling, self.pool.min_shared):
                 continue
-            prefix = self.pool.match(sequence.prompt)
+            prefix = self.pool.match(sequence.reusable)
             if not self._has_cells_for(sequence, prefix):
                 return
             self._waiting.remove(sequence)
@@ -236,20 +242,35 @@ class Scheduler:
         if num_decodes:
             limit = min(limit, num_decodes + self._pacer.chunk)
         chosen = []
+        rows_left = self.limits.num_scored_rows
         for sequence in self._prefilling:
             wanted = min(sequence.num_missing_tokens, limit - num_tokens)
             self._make_room(num_tokens + wanted)
             chunk = min(wanted, self.pool.cells.num_free - num_tokens)
+            chunk = sequence.fitting_chunk(chunk, rows_left)
             if chunk <= 0:
                 break
-            chosen.append(Prefill(sequence, chunk, samples=chunk == sequence.num_missing_tokens))
+            is_last = chunk == sequence.num_missing_tokens
+            chosen.append(
+                Prefill(sequence, chunk, samples=is_last and sequence.params.max_tokens > 0)
+            )
+            rows_left -= len(chosen[-1].scored_positions)
             num_tokens += chunk
         return chosen
+
+    def _note_computed(self, work: Prefill) -> None:
+        """A chunk of a prompt is in the cache; who wants no more than that is at its end."""
+        sequence = work.sequence
+        sequence.next_scored += len(work.scored_positions)
+        sequence.num_computed_tokens += work.num_tokens
+        self._outbox.scored(sequence)
+        if not (sequence.num_missing_tokens or sequence.params.max_tokens):
+            self._finish(sequence, FinishReason.LENGTH)
 
     def _go_on(self, tokens: Tokens) -> None:
         """The decoding sequences have got these tokens."""
         request_ids, token_ids, ended = self._decoding.advance(tokens)
-        self._going = (request_ids, token_ids)
+        self._outbox.went_on(request_ids, token_ids)
         for sequence, token in ended:
             self._end(sequence, token)
 
@@ -265,10 +286,7 @@ class Scheduler:
         if token < 0 or num_remaining <= 0 or self._decoding.is_end(token):
             self._end(sequence, token)
         else:
-            cached = _cached_tokens_to_tell(sequence)
-            self._outputs.append(
-                SequenceOutput(sequence.request_id, (token,), num_cached_tokens=cached)
-            )
+            self._outbox.began(sequence, token)
 
     def _num_remaining(self, sequence: Sequence) -> int:
         """Tokens that a sequence may still get when all of its prompt is computed."""
@@ -315,16 +333,7 @@ class Scheduler:
         sequence.finish(reason)
         del self._by_id[sequence.request_id]
         self._ended.append(sequence.request_id)
-        self._outputs.append(
-            SequenceOutput(
-                sequence.request_id,
-                tokens,
-                reason,
-                sequence.num_generated_tokens,
-                error,
-                _cached_tokens_to_tell(sequence),
-            )
-        )
+        self._outbox.ended(sequence, reason, tokens, error)
 
     def _leave(self, sequence: Sequence, *, keep: bool) -> None:
         """Free what the sequence occupies."""
@@ -336,15 +345,3 @@ class Scheduler:
         else:
             self._decoding.remove(sequence)
         self.pool.give_back(sequence.slot, keep=keep)
-
-
-def _cached_tokens_to_tell(sequence: Sequence) -> int:
-    """Once, with the first token."""
-    if sequence.num_generated_tokens != 1:
-        return 0
-    told, sequence.num_cached_tokens = sequence.num_cached_tokens, 0
-    return told
-
-
-def _refusal(sequence: Sequence, reason: str) -> SequenceOutput:
-    return SequenceOutput(sequence.request_id, (), FinishReason.ERROR, 0, reason)

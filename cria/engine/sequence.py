@@ -8,8 +8,11 @@ from __future__ import annotations
 import enum
 
 import numpy as np
+import numpy.typing as npt
 
 from cria.ipc.messages import FinishReason, Submit
+
+Tokens = npt.NDArray[np.int32]
 
 AGEING_SECONDS = 10.0
 """Of waiting, for which a level of priority stands."""
@@ -56,6 +59,7 @@ class Sequence:
         "finish_reason",
         "last_token_at",
         "leader",
+        "next_scored",
         "num_cached_tokens",
         "num_computed_tokens",
         "num_generated_tokens",
@@ -87,6 +91,10 @@ class Sequence:
         self.was_admitted = False
         self.leader: Sequence | None = None
         """A running sequence that is about to compute a prefix of this one's prompt."""
+        wanted = self.params.prompt_logprobs_from
+        self.next_scored = self.num_original_tokens if wanted is None else max(wanted, 1)
+        """The first token of the prompt whose log probability is wanted and not known yet; the row
+        of logits before it must be computed, so a prefix from the cache ends there."""
         self.num_generated_tokens = 0
         """While it decodes, the scheduler counts in its stead."""
         self.last_token_at = 0.0
@@ -100,6 +108,26 @@ class Sequence:
     def num_missing_tokens(self) -> int:
         """Tokens of the prompt that are not computed yet."""
         return len(self.prompt) - self.num_computed_tokens
+
+    @property
+    def reusable(self) -> Tokens:
+        """The part of the prompt of which all but the last token may come from the cache."""
+        if self.next_scored >= self.num_original_tokens:
+            return self.prompt
+        return self.prompt[: self.next_scored]
+
+    def scored_positions(self, num_tokens: int) -> range:
+        """Of the prompt's next `num_tokens` tokens, those whose rows of logits are wanted."""
+        start = self.num_computed_tokens
+        end = min(start + num_tokens, self.num_original_tokens - 1)
+        return range(max(start, self.next_scored - 1), end)
+
+    def fitting_chunk(self, num_tokens: int, num_rows: int) -> int:
+        """As many of the prompt's next `num_tokens` tokens as need no more than so many rows."""
+        scored = self.scored_positions(num_tokens)
+        if len(scored) <= num_rows:
+            return num_tokens
+        return scored[0] - self.num_computed_tokens + num_rows
 
     def apply(self, event: SequenceEvent) -> None:
         """Move to the next status; IllegalTransition if the table has none."""

@@ -17,6 +17,7 @@ import enum
 
 import msgspec
 
+from cria.logprobs import TokenLogprobs
 from cria.sampling_params import SamplingParams
 
 STALL_BOUNDS_MS = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -90,6 +91,10 @@ class SequenceOutput(msgspec.Struct, frozen=True, array_like=True):
     error: str | None = None
     num_cached_tokens: int = 0
     """With the first token: tokens of the prompt that did not have to be computed."""
+    logprobs: TokenLogprobs | None = None
+    """Of the token, if the sequence asks for them."""
+    prompt_logprobs: list[TokenLogprobs] = []
+    """Of further tokens of the prompt, in order; all of them come before the first token."""
 
 
 class EngineStats(msgspec.Struct, frozen=True, array_like=True):

@@ -68,6 +68,8 @@ class ContextOptions(msgspec.Struct, frozen=True):
     batch_size: int
     ubatch_size: int
     num_threads: int
+    num_outputs: int = 0
+    """Rows of logits of one batch; one per sequence if that is more."""
     flash_attention: str = "auto"
     cache_type_k: str = "f16"
     cache_type_v: str = "f16"
@@ -92,7 +94,8 @@ class Context(NativeHandle):
         self.batch_size = int(self.library.llama_n_batch(pointer))
         self.vocab_size = model.vocab.num_tokens
         self._unified = options.unified
-        self._limits = (self.vocab_size, self.num_sequences, self.num_cells, self.num_sequences)
+        self.num_outputs = max(options.num_outputs, self.num_sequences)
+        self._limits = (self.vocab_size, self.num_sequences, self.num_cells, self.num_outputs)
         self._logits: npt.NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._logits_address = 0
 
@@ -130,7 +133,7 @@ class Context(NativeHandle):
         address = self.library.llama_get_logits(self.pointer)
         if address != self._logits_address:  # libllama moves its buffer only to let it grow
             rows = ctypes.cast(address, ctypes.POINTER(ctypes.c_float))
-            shape = (self.num_sequences, self.vocab_size)
+            shape = (self.num_outputs, self.vocab_size)
             self._logits, self._logits_address = np.ctypeslib.as_array(rows, shape), address
         return self._logits[:num_rows]
 
@@ -178,8 +181,8 @@ class Context(NativeHandle):
         _check_range("token id", batch.token[:count], self.vocab_size)
         _check_range("sequence id", batch.sequence_id[:count], self.num_sequences)
         _check_range("position", batch.position[:count], self.num_cells)
-        if np.count_nonzero(batch.output[:count]) > self.num_sequences:
-            raise NativeError(f"a batch has more than {self.num_sequences} rows of logits")
+        if np.count_nonzero(batch.output[:count]) > self.num_outputs:
+            raise NativeError(f"a batch has more than {self.num_outputs} rows of logits")
 
 
 class DecodeError(NativeError):
@@ -202,7 +205,7 @@ def _params(model: Model, options: ContextOptions) -> structs.llama_context_para
     # Fewer than one token, or one row, per sequence aborts at the first full step.
     params.n_batch = max(options.batch_size, options.num_sequences)
     params.n_ubatch = min(max(options.ubatch_size, options.num_sequences), params.n_batch)
-    params.n_outputs_max = options.num_sequences
+    params.n_outputs_max = max(options.num_outputs, options.num_sequences)
     params.n_threads = params.n_threads_batch = options.num_threads
     params.flash_attn_type = FLASH_ATTENTION[options.flash_attention]
     params.type_k = CACHE_TYPES[options.cache_type_k]

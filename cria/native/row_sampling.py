@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
+from cria.logprobs import MAX_TOP_LOGPROBS, TokenLogprobs
 from cria.native.library import Library
 from cria.native.sampler import DirectSampler, SamplerChain
 
@@ -15,7 +14,6 @@ Sampler = DirectSampler | SamplerChain | None
 
 MAX_THREADS = 16
 """Beyond this the rows of a step are too few, and memory is the limit."""
-MAX_TOP_LOGPROBS = 20
 
 SLOT = np.dtype(
     [("chain", np.uint64), ("direct", np.uint64), ("num_logprobs", np.int32)], align=True
@@ -31,15 +29,6 @@ LOGPROBS = np.dtype(
     align=True,
 )
 """struct Logprobs of native/logprobs.h"""
-
-
-class TokenLogprobs(NamedTuple):
-    """Natural logarithms of probabilities before biases, penalties and temperature."""
-
-    logprob: float
-    """Of the chosen token."""
-    top: list[tuple[int, float]]
-    """(token, log probability) of the most likely ones: by falling probability, then by id."""
 
 
 class RowSampler:
@@ -104,9 +93,38 @@ class RowSampler:
         """Of a row of the last `sample`, if its slot asked for it and a token was chosen."""
         if not 0 <= row < self._num_rows:
             raise IndexError(f"no row {row} in the last step")
-        entry = self._logprobs[row]
-        count = int(entry["count"])
-        if count < 0:
-            return None
-        tokens, values = entry["tokens"][:count].tolist(), entry["values"][:count].tolist()
-        return TokenLogprobs(float(entry["chosen"]), list(zip(tokens, values, strict=True)))
+        return _entry(self._logprobs[row])
+
+
+def score_rows(
+    library: Library,
+    logits: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.int32],
+    num_top: int,
+) -> list[TokenLogprobs]:
+    """The log probability of one target per row of `logits` [num_rows, vocab_size].
+
+    Beside each those of the `num_top` most likely tokens of its row, 20 at most. ValueError for a
+    target that is not in the vocabulary.
+    """
+    num_rows, vocab_size = logits.shape
+    if len(targets) != num_rows:
+        raise ValueError(f"{num_rows} rows of {len(targets)} targets")
+    logits = np.ascontiguousarray(logits, np.float32)
+    targets = np.ascontiguousarray(targets, np.int32)
+    scores = np.zeros(num_rows, LOGPROBS)
+    library.cria_score_rows(
+        logits.ctypes.data, num_rows, vocab_size, targets.ctypes.data, num_top, scores.ctypes.data
+    )
+    entries = [_entry(score) for score in scores]
+    if None in entries:
+        raise ValueError(f"a target is not in 0..{vocab_size - 1}")
+    return [entry for entry in entries if entry is not None]
+
+
+def _entry(record: np.void) -> TokenLogprobs | None:
+    count = int(record["count"])
+    if count < 0:
+        return None
+    tokens, values = record["tokens"][:count].tolist(), record["values"][:count].tolist()
+    return TokenLogprobs(float(record["chosen"]), list(zip(tokens, values, strict=True)))

@@ -289,6 +289,14 @@ CRIA: tuple[Row, ...] = (
     ),
     # void cria_direct_free(void * sampler);
     Row("cria_direct_free", None, (DirectPointer,)),
+    # int32_t cria_score_rows(const float * logits, int32_t n_rows, int32_t n_vocab,
+    #     const llama_token * targets, int32_t n_top, void * logprobs);
+    Row(
+        "cria_score_rows",
+        c_int32,
+        (c_void_p, c_int32, c_int32, c_void_p, c_int32, c_void_p),
+        is_exception,
+    ),
     # int32_t cria_sample_rows(float * logits, int32_t n_rows, int32_t n_vocab, const void * table,
     #     int32_t n_slots, const int32_t * slots, llama_token * tokens, void * logprobs);
     Row(

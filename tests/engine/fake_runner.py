@@ -8,12 +8,13 @@ from itertools import count
 import numpy as np
 
 from cria.engine.pacing import PrefillPacer
-from cria.engine.scheduled import ScheduledBatch
+from cria.engine.scheduled import ScheduledBatch, StepLogprobs
 from cria.engine.scheduler import Limits, Scheduler
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import NativeError
 from cria.ipc.messages import SequenceOutput, StepOutput
+from cria.logprobs import TokenLogprobs
 
 END = 0
 """The fake's end-of-generation token."""
@@ -71,6 +72,24 @@ class FakeRunner:
             self._prefill(prefill.sequence, prefill.num_tokens)
         self.batches.append([(sequence.request_id, tokens) for sequence, tokens in work])
         return np.array([self._draw(slot) for slot in batch.sampling_slots], np.int32)
+
+    def logprobs(self, batch: ScheduledBatch) -> StepLogprobs:
+        """A chosen token's log probability is minus the token; a prompt's token's likewise."""
+        chosen = {}
+        for slot in batch.sampling_slots.tolist():
+            sequence = self._sequences[slot]
+            if sequence.params.logprobs is not None:
+                token = self._generated[sequence.request_id][-1]
+                chosen[sequence.request_id] = TokenLogprobs(-float(token), [])
+        prompt = {
+            work.sequence.request_id: [
+                TokenLogprobs(-float(work.sequence.prompt[position + 1]), [])
+                for position in work.scored_positions
+            ]
+            for work in batch.prefills
+            if work.scored_positions
+        }
+        return StepLogprobs(chosen, prompt)
 
     def lose(self, batch: ScheduledBatch) -> None:
         """What a failed step does: the cells of its sequences are gone."""
@@ -134,7 +153,8 @@ class Bench:
         if not batch.is_empty:
             self.runner.start(batch)
             self.scheduler.hold(batch)
-            self.scheduler.advance(batch, self.runner.finish(batch))
+            tokens = self.runner.finish(batch)
+            self.scheduler.advance(batch, tokens, logprobs=self.runner.logprobs(batch))
         return unpack(self.scheduler.take_output())
 
     def check_integrity(self) -> None:

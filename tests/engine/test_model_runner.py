@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from cria.config import EngineConfig
@@ -17,7 +19,11 @@ from cria.engine.scheduler import Limits, Scheduler
 from cria.engine.slots import Capacity, SlotPool
 from cria.errors import ModelFileError, NativeError, SetupError
 from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, Submit
-from cria.native import devices
+from cria.logprobs import TokenLogprobs
+from cria.native import devices, library
+from cria.native.batch import Batch
+from cria.native.context import Context, ContextOptions
+from cria.native.model import Model
 from cria.sampling_params import SamplingParams
 from tests.engine.fake_runner import unpack
 
@@ -63,6 +69,7 @@ class Bench:
             PrefillPacer(1.0, prefill_chunk),
         )
         self.tokens: dict[int, list[int]] = {}
+        self.logprobs: dict[int, list[TokenLogprobs]] = {}
         self.last: dict[int, SequenceOutput] = {}
 
     def submit(self, request_id: int, prompt: list[int], **params: object) -> None:
@@ -76,8 +83,12 @@ class Bench:
         if not batch.is_empty:
             self.runner.start(batch)
             self.scheduler.hold(batch)
-            self.scheduler.advance(batch, self.runner.finish(batch))
+            tokens = self.runner.finish(batch)
+            self.scheduler.advance(batch, tokens, logprobs=self.runner.logprobs(batch))
         for output in unpack(self.scheduler.take_output()):
+            self.logprobs.setdefault(output.request_id, []).extend(output.prompt_logprobs)
+            if output.logprobs is not None:
+                self.logprobs[output.request_id].append(output.logprobs)
             self.tokens.setdefault(output.request_id, []).extend(output.token_ids)
             if output.finish_reason is not None:
                 self.last[output.request_id] = output
@@ -294,6 +305,50 @@ def test_a_prompt_in_chunks_is_the_whole_prompt(runner: ModelRunner) -> None:
     bench.step()
     bench.submit(1, prompt, max_tokens=8)
     assert bench.run()[1] == alone(runner, prompt, max_tokens=8)
+
+
+def direct_logprobs(path: Path, token_ids: list[int]) -> list[npt.NDArray[np.float64]]:
+    """After each token but the last, the log probability of every token that could follow."""
+    native = library.load()
+    model = Model(native, str(path))
+    context = Context(model, ContextOptions(256, 1, 64, 64, 1))
+    batch, rows = Batch(64), []
+    for position, token in enumerate(token_ids[:-1]):
+        batch.clear()
+        batch.append([token], position, 0, True)
+        context.decode(batch)
+        row = context.logits(1)[0].astype(np.float64)
+        rows.append(row - row.max() - np.log(np.exp(row - row.max()).sum()))
+    return rows
+
+
+def test_log_probabilities_are_the_models_own(runner: ModelRunner, tiny_gguf: Path) -> None:
+    prompts = [[5, 6, 7, 8, 9, 10, 11], [20, 21], [5, 6, 7, 8, 30, 31, 32, 33]]
+    bench = Bench(runner, min_shared=1)
+    for request_id, prompt in enumerate(prompts):
+        bench.submit(request_id, prompt, max_tokens=6, logprobs=3, prompt_logprobs_from=1)
+    bench.submit(3, [9, 8, 7], max_tokens=6, temperature=1.0, seed=3)
+    bench.run()
+    for request_id, prompt in enumerate(prompts):
+        sequence = [*prompt, *bench.tokens[request_id]]
+        rows = direct_logprobs(tiny_gguf, sequence)
+        told = bench.logprobs[request_id]
+        assert len(told) == len(rows)
+        for entry, row, token in zip(told, rows, sequence[1:], strict=True):
+            assert entry.logprob == pytest.approx(row[token], abs=1e-3)
+            best = [value for _, value in entry.top]
+            assert best == pytest.approx(np.sort(row)[::-1][:3], abs=1e-3)
+
+
+def test_scoring_changes_nothing_for_the_others(runner: ModelRunner) -> None:
+    expected = alone(runner, [9, 8, 7], max_tokens=20, temperature=1.0, seed=3)
+    bench = Bench(runner)
+    bench.submit(0, [9, 8, 7], max_tokens=20, temperature=1.0, seed=3)
+    bench.step()
+    bench.submit(1, list(range(5, 60)), max_tokens=0, logprobs=1, prompt_logprobs_from=20)
+    bench.run()
+    assert bench.tokens[0] == expected
+    assert len(bench.logprobs[1]) == 35
 
 
 def test_a_sequence_for_which_nothing_can_be_chosen_fails_alone(tiny_gguf: Path) -> None:

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from cria.errors import NativeError
 from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, Submit
+from cria.logprobs import TokenLogprobs
 from cria.sampling_params import SamplingParams
 from tests.engine.fake_runner import END, Bench, FakeRunner, tokens_of, unpack
 
@@ -14,11 +15,16 @@ CONTEXT = 32
 
 
 def submit(
-    request_id: int, prompt: int | list[int], max_tokens: int = 5, priority: int = 0
+    request_id: int,
+    prompt: int | list[int],
+    max_tokens: int = 5,
+    priority: int = 0,
+    **params: int | None,
 ) -> Submit:
     """A prompt of so many tokens, or of these."""
     tokens = [9] * prompt if isinstance(prompt, int) else prompt
-    return Submit(request_id, tokens, SamplingParams(max_tokens=max_tokens), priority)
+    values = SamplingParams(max_tokens=max_tokens, **params)  # type: ignore[arg-type]
+    return Submit(request_id, tokens, values, priority)
 
 
 def test_one_sequence_from_prompt_to_limit() -> None:
@@ -94,7 +100,8 @@ def test_more_sequences_than_slots_wait_in_order() -> None:
     [
         (submit(1, 0), "the prompt is empty"),
         (submit(1, CONTEXT), "the prompt has 32 tokens, and a sequence holds 32"),
-        (submit(1, 3, max_tokens=0), "max_tokens is 0"),
+        (submit(1, 3, max_tokens=-1), "max_tokens is -1"),
+        (submit(1, CONTEXT + 1, max_tokens=0), "the prompt has 33 tokens, and a sequence holds 32"),
     ],
 )
 def test_what_can_never_run_is_refused_at_once(message: Submit, reason: str) -> None:
@@ -476,6 +483,52 @@ def test_a_preempted_sequence_can_be_cancelled() -> None:
     assert len(tokens_of(outputs[1])) + 95 > 180
 
 
+def test_log_probabilities_travel_with_their_tokens() -> None:
+    bench = Bench()
+    bench.scheduler.submit(submit(1, 2, max_tokens=3, logprobs=0))
+    bench.scheduler.submit(submit(2, 2, max_tokens=3))
+    outputs = bench.run()
+    found = [(output.token_ids, output.logprobs) for output in outputs[1]]
+    assert found == [((token,), TokenLogprobs(-float(token), [])) for token in (1, 2, 3)]
+    assert [output.logprobs for output in outputs[2]] == [None] * 3
+
+
+def test_a_prompt_is_scored_as_it_is_computed_whatever_the_cache_holds() -> None:
+    bench = Bench(min_shared=1, num_slots=1)
+    prompt = list(range(5, 25))
+    bench.scheduler.submit(submit(1, prompt, max_tokens=1))
+    bench.run()
+    bench.scheduler.submit(submit(2, prompt, max_tokens=0, prompt_logprobs_from=8))
+    *parts, last = bench.run()[2]
+    told = [entry.logprob for output in parts for entry in output.prompt_logprobs]
+    assert told == [-float(token) for token in prompt[8:]]
+    assert (last.finish_reason, last.token_ids) == (FinishReason.LENGTH, ())
+    assert last.num_cached_tokens == 7, "the row of the token before the first one is computed"
+
+
+def test_only_so_many_rows_are_scored_in_a_step() -> None:
+    bench = Bench()
+    bench.scheduler.limits = bench.scheduler.limits._replace(num_scored_rows=3)
+    bench.scheduler.submit(submit(1, 10, max_tokens=0, prompt_logprobs_from=3))
+    bench.scheduler.submit(submit(2, 10, max_tokens=0, prompt_logprobs_from=1))
+    bench.run()
+    assert bench.runner.batches == [
+        [(1, 5)],
+        [(1, 3)],
+        [(1, 2), (2, 2)],
+        [(2, 3)],
+        [(2, 3)],
+        [(2, 2)],
+    ]
+
+
+def test_a_prompt_alone_may_fill_the_context() -> None:
+    bench = Bench()
+    bench.scheduler.submit(submit(1, CONTEXT, max_tokens=0))
+    (only,) = bench.run()[1]
+    assert (only.finish_reason, only.num_generated_tokens) == (FinishReason.LENGTH, 0)
+
+
 def test_the_pauses_of_running_sequences_are_counted() -> None:
     bench = Bench()
     bench.scheduler.submit(submit(1, 2, max_tokens=4))
@@ -497,6 +550,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.bench = self.make_bench(num_cells=CONTEXT + 20)
         self.next_id = 0
         self.open: set[int] = set()
+        self.scored: dict[int, list[float]] = {}  # what is still to be told of prompts
 
     def make_bench(self, num_cells: int) -> Bench:
         return Bench(3, CONTEXT, min_shared=2, num_cells=num_cells, next_token=self._next_token)
@@ -509,11 +563,23 @@ class SchedulerMachine(RuleBasedStateMachine):
         prompt=st.lists(st.integers(5, 6), max_size=CONTEXT + 2),
         max_tokens=st.integers(0, 40),
         priority=st.integers(-2, 2),
+        scored_from=st.none() | st.integers(1, CONTEXT),
     )
-    def submit(self, prompt: list[int], max_tokens: int, priority: int) -> None:
-        message = submit(self.next_id, prompt, max_tokens, priority)
+    def submit(
+        self, prompt: list[int], max_tokens: int, priority: int, scored_from: int | None
+    ) -> None:
+        message = submit(
+            self.next_id,
+            prompt,
+            max_tokens,
+            priority,
+            prompt_logprobs_from=scored_from,
+            logprobs=scored_from,
+        )
         self.bench.scheduler.submit(message, float(self.next_id))
         self.open.add(self.next_id)
+        wanted = prompt[scored_from:] if scored_from else []
+        self.scored[self.next_id] = [-float(token) for token in wanted]
         self.next_id += 1
 
     @precondition(lambda self: self.next_id)
@@ -541,6 +607,10 @@ class SchedulerMachine(RuleBasedStateMachine):
     def _note(self, outputs: list[SequenceOutput]) -> None:
         for output in outputs:
             assert output.request_id in self.open, "an output after the last one"
+            missing = self.scored[output.request_id]
+            for entry in output.prompt_logprobs:
+                assert entry.logprob == missing.pop(0)
+            assert not (output.token_ids and missing), "a token before the prompt was scored"
             if output.finish_reason is not None:
                 self.open.remove(output.request_id)
 

@@ -20,7 +20,7 @@ from cria.native.batch import Batch
 from cria.native.context import Context
 from cria.native.library import Library
 from cria.native.model import Model
-from cria.native.row_sampling import LOGPROBS, SLOT, RowSampler, Sampler
+from cria.native.row_sampling import LOGPROBS, SLOT, RowSampler, Sampler, score_rows
 from cria.native.sampler import DirectSampler, SamplerChain
 from cria.native.structs import llama_token_data, llama_token_data_array
 from cria.sampling_params import SamplingParams
@@ -372,6 +372,35 @@ class TestLogprobs:
         rows = rows_of(native, [None], num_logprobs=3)
         assert sample(rows, np.full((1, 50), np.nan, np.float32)) == [-1]
         assert rows.logprobs(0) is None
+
+
+class TestScoreRows:
+    @pytest.mark.parametrize("vocab_size", [50, 3000])
+    def test_they_are_a_direct_softmax(self, native: Library, vocab_size: int) -> None:
+        rng = np.random.default_rng(3)
+        logits = normal(rng, 3.0, 40, vocab_size)
+        targets = rng.integers(0, vocab_size, 40).astype(np.int32)
+        exact = logits.astype(np.float64)
+        exact -= exact.max(axis=1, keepdims=True)
+        exact -= np.log(np.exp(exact).sum(axis=1, keepdims=True))
+        found = score_rows(native, logits, targets, 2)
+        expected = exact[np.arange(40), targets].tolist()
+        assert [entry.logprob for entry in found] == pytest.approx(expected, abs=1e-5)
+        for entry, row in zip(found, logits, strict=True):
+            assert [token for token, _ in entry.top] == np.argsort(-row)[:2].tolist()
+
+    def test_the_most_likely_token_has_one_number(self, native: Library) -> None:
+        (entry,) = score_rows(native, THREE, np.array([5], np.int32), 1)
+        assert entry.top == [(5, entry.logprob)], "evaluation harnesses compare the two"
+
+    @pytest.mark.parametrize("target", [-1, THREE.shape[1]])
+    def test_a_target_outside_the_vocabulary(self, native: Library, target: int) -> None:
+        with pytest.raises(ValueError, match="a target is not in"):
+            score_rows(native, THREE, np.array([target], np.int32), 0)
+
+    def test_one_target_a_row(self, native: Library) -> None:
+        with pytest.raises(ValueError, match="1 rows of 2 targets"):
+            score_rows(native, THREE, np.array([1, 2], np.int32), 0)
 
 
 class TestSlots:
