@@ -11,6 +11,7 @@ import msgspec
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.models import ModelCard
+from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
 from cria.errors import ClientGone
 from cria.generation.engine_link import EngineStatus
@@ -45,6 +46,7 @@ class FakeRun:
     usage = Usage(3, 2)
     warnings: tuple[str, ...] = ()
     service_tier: str | None = None
+    shows_tokens = False
 
     def __init__(self, script: Script, number: int) -> None:
         self.id = f"run-{number}"
@@ -67,6 +69,9 @@ class FakeRun:
                     yield step
         finally:
             self.open = False
+
+    def num_echoed_tokens(self, index: int) -> int:
+        return 0
 
     def cancel(self) -> None:
         self.open = False
@@ -92,6 +97,9 @@ class FakeGeneration:
 
     def start_chat(self, request: ChatCompletionRequest) -> FakeRun:
         return self._start(str(request.template_messages()[-1]["content"]))
+
+    def start_score(self, request: ScoreRequest) -> FakeRun:
+        return self._start(str(request.prompt))
 
     def status(self) -> EngineStatus:
         num_open = sum(run.open for run in self.runs)

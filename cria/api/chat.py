@@ -9,8 +9,14 @@ import msgspec
 from msgspec import Meta
 
 from cria.api.chunks import Chunks, encode_text
-from cria.api.generation_request import GenerationRequest, TokenLimit, check_token_limit
+from cria.api.generation_request import (
+    GenerationRequest,
+    NumTopLogprobs,
+    TokenLimit,
+    check_token_limit,
+)
 from cria.api.head import Choice, ResponseHead
+from cria.api.logprobs import ChatLogprobs, ScoredToken, chat_logprobs
 from cria.api.messages import Message
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
@@ -48,8 +54,6 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         "functions": _TOOLS,
         "tool_choice": _NEEDS_TOOLS,
         "function_call": _NEEDS_TOOLS,
-        "logprobs": Refusal((False,)),
-        "top_logprobs": Refusal(reason="it needs 'logprobs', which this server does not implement"),
         "modalities": Refusal((["text"],), "unsupported_value", "the model writes text only"),
         "audio": Refusal(reason="the model writes text only"),
         "store": Refusal((False,), reason="this server keeps no answers"),
@@ -63,6 +67,8 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
 
     messages: Annotated[list[Message], Meta(min_length=1)]
     max_completion_tokens: TokenLimit | None = None
+    logprobs: bool = False
+    top_logprobs: NumTopLogprobs | None = None
     chat_template_kwargs: dict[str, str | int | float | bool | None] = {}
     # The rest is checked and noted.
     safety_identifier: Annotated[str, Meta(max_length=128)] | None = None
@@ -85,6 +91,12 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         super().__post_init__()
         check_token_limit("max_completion_tokens", self.max_completion_tokens)
         _check_template_kwargs(self.chat_template_kwargs)
+        _check_top_logprobs(self.top_logprobs, self.logprobs)
+
+    @property
+    def num_logprobs(self) -> int | None:
+        """How many most likely tokens to show beside each token; None shows no tokens."""
+        return self.top_logprobs or 0 if self.logprobs else None
 
     def token_limit(self) -> int:
         newer = self.max_completion_tokens
@@ -97,6 +109,15 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
     def template_kwargs(self) -> dict[str, Any]:
         """Further variables of the template, such as `enable_thinking`."""
         return self.chat_template_kwargs
+
+
+def _check_top_logprobs(top_logprobs: int | None, logprobs: bool) -> None:
+    if top_logprobs is not None and not logprobs:
+        raise RequestError(
+            "Invalid 'top_logprobs': it is only allowed when 'logprobs' is true.",
+            param="top_logprobs",
+            code="invalid_value",
+        )
 
 
 def _check_template_kwargs(kwargs: Mapping[str, object]) -> None:
@@ -119,7 +140,7 @@ class _Message(msgspec.Struct):
 class _Choice(msgspec.Struct):
     index: int
     message: _Message
-    logprobs: None
+    logprobs: ChatLogprobs | None
     finish_reason: str
 
 
@@ -152,31 +173,36 @@ def encode_chat(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> 
 
 def _chat_choice(choice: Choice) -> _Choice:
     message = _Message("assistant", choice.text, None)
-    return _Choice(choice.index, message, None, choice.finish_reason)
+    return _Choice(choice.index, message, chat_logprobs(choice.tokens), choice.finish_reason)
 
 
 class ChatChunks(Chunks):
     """The JSON objects of one stream."""
 
     OBJECT = CHUNK_OBJECT
+    shape_logprobs = staticmethod(chat_logprobs)
 
     def start(self, index: int) -> bytes | None:
         """The opening chunk of one choice, the only one with a role: clients join repeated ones."""
         return self._chunk(index, b'{"role":"assistant","content":"","refusal":null}', b"null")
 
-    def delta(self, index: int, text: str) -> bytes:
+    def delta(self, index: int, text: str, tokens: Sequence[ScoredToken] = ()) -> bytes:
         """Some new text of one choice."""
-        return self._chunk(index, b'{"content":%b}' % encode_text(text), b"null")
+        content = b'{"content":%b}' % encode_text(text)
+        return self._chunk(index, content, b"null", self._logprobs(tokens))
 
     def finish(self, index: int, finish_reason: str) -> bytes:
         """The last chunk of one choice: no content."""
         return self._chunk(index, b"{}", encode_text(finish_reason))
 
-    def _chunk(self, index: int, delta: bytes, finish_reason: bytes) -> bytes:
-        return b'%b%d,"delta":%b,"logprobs":null,"finish_reason":%b%b' % (
+    def _chunk(
+        self, index: int, delta: bytes, finish_reason: bytes, logprobs: bytes = b"null"
+    ) -> bytes:
+        return b'%b%d,"delta":%b,"logprobs":%b,"finish_reason":%b%b' % (
             self._open_choice,
             index,
             delta,
+            logprobs,
             finish_reason,
             self._close_choice,
         )

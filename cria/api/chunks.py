@@ -5,11 +5,13 @@ One is made for every token of every client, so that all of it but the text is e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
 
 from cria.api.head import ResponseHead
+from cria.api.logprobs import ScoredToken
 from cria.api.usage import Usage, usage_object
 
 _encode = msgspec.json.Encoder().encode
@@ -33,6 +35,11 @@ class Chunks:
 
     OBJECT: ClassVar[str]
 
+    @staticmethod
+    def shape_logprobs(tokens: Sequence[ScoredToken]) -> msgspec.Struct | None:
+        """The route's own shape of log probabilities."""
+        raise NotImplementedError
+
     def __init__(self, head: ResponseHead, include_usage: bool) -> None:
         shared = {
             "id": head.id,
@@ -45,6 +52,10 @@ class Chunks:
         self._open = _encode(shared)[:-1] + b',"choices":['
         self._open_choice = self._open + b'{"index":'
         self._close_choice = b'}],"usage":null}' if include_usage else b"}]}"
+
+    def _logprobs(self, tokens: Sequence[ScoredToken]) -> bytes:
+        """The member `logprobs` of a chunk whose text these tokens make."""
+        return _encode(self.shape_logprobs(tokens)) if tokens else b"null"
 
     def usage(self, usage: Usage) -> bytes:
         """The last chunk of a stream with `include_usage`."""

@@ -8,12 +8,21 @@ from typing import Annotated, ClassVar, cast
 import msgspec
 from msgspec import Meta
 
+from cria.api.best_of import best_choices
 from cria.api.chunks import Chunks, encode_text
-from cria.api.generation_request import MAX_CHOICES, GenerationRequest, TokenId, TokenLimit
+from cria.api.generation_request import (
+    MAX_CHOICES,
+    GenerationRequest,
+    NumTopLogprobs,
+    TokenId,
+    TokenLimit,
+)
 from cria.api.head import Choice, ResponseHead
+from cria.api.logprobs import CompletionLogprobs, ScoredToken, completion_logprobs
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
+from cria.sampling_params import SamplingParams
 
 OBJECT = "text_completion"
 DEFAULT_MAX_TOKENS = 16
@@ -27,8 +36,6 @@ class CompletionRequest(GenerationRequest, kw_only=True):
     UNSUPPORTED: ClassVar[Mapping[str, Refusal]] = {
         **OTHER_SERVERS,
         "suffix": Refusal(),
-        "echo": Refusal((False,)),
-        "logprobs": Refusal(),
         "max_completion_tokens": Refusal(reason="completions know it as 'max_tokens'"),
     }
     NOTED: ClassVar[frozenset[str]] = frozenset({"user"})
@@ -36,12 +43,44 @@ class CompletionRequest(GenerationRequest, kw_only=True):
     prompt: str | Annotated[list[str | TokenId | TokenIds], Meta(min_length=1)] | None
     max_tokens: TokenLimit = DEFAULT_MAX_TOKENS
     best_of: Annotated[int, Meta(ge=1, le=128)] | None = None
+    echo: bool = False
+    logprobs: NumTopLogprobs | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_best_of(self.best_of, self.n)
+        _check_best_of(self)
         _check_prompt(self.prompt)
-        _check_num_choices(len(self.prompt_list()), self.n)
+        _check_num_choices(len(self.prompt_list()), self.num_candidates)
+
+    @property
+    def min_tokens_to_generate(self) -> int:
+        """0 where the answer is the prompt itself."""
+        return 0 if self.echo else 1
+
+    @property
+    def num_logprobs(self) -> int | None:
+        return self.logprobs
+
+    @property
+    def num_candidates(self) -> int:
+        """Of each prompt, that are generated."""
+        return self.best_of or self.n
+
+    def answered(self, choices: Sequence[Choice]) -> list[Choice]:
+        """Those of the generated choices that the answer holds, with what it shows of them."""
+        if self.num_candidates > self.n:
+            choices = best_choices(choices, self.num_candidates, self.n)
+        if self.logprobs is None:
+            choices = [msgspec.structs.replace(choice, tokens=None) for choice in choices]
+        return list(choices)
+
+    def sampling_params(self) -> SamplingParams:
+        params = super().sampling_params()
+        if self.num_candidates > self.n and params.logprobs is None:
+            params = msgspec.structs.replace(params, logprobs=0)  # to compare them by
+        if self.echo and self.logprobs is not None:
+            params = msgspec.structs.replace(params, prompt_logprobs_from=1)
+        return params
 
     def prompt_list(self) -> list[str] | list[list[int]]:
         """One item a prompt, all text or all token ids; no prompt at all is the empty text."""
@@ -53,13 +92,21 @@ class CompletionRequest(GenerationRequest, kw_only=True):
         return cast("list[str] | list[list[int]]", prompt)
 
 
-def _check_best_of(best_of: int | None, n: int) -> None:
-    if best_of not in (None, n):
+def _check_best_of(request: CompletionRequest) -> None:
+    best_of, n = request.best_of, request.n
+    if best_of is not None and best_of < n:
         raise RequestError(
-            f"Unsupported value: 'best_of' is {best_of} and 'n' is {n}; this server returns "
-            "everything that it generates. Leave 'best_of' out.",
+            f"Invalid 'best_of': {best_of} is less than 'n', which is {n}. It is the number of "
+            "candidates from which the 'n' best are answered.",
             param="best_of",
-            code="unsupported_value",
+            code="invalid_value",
+        )
+    if request.stream and request.num_candidates > n:
+        raise RequestError(
+            "Invalid 'best_of': which candidates are the best is known when all are complete. "
+            "Leave out 'stream' or 'best_of'.",
+            param="best_of",
+            code="invalid_value",
         )
 
 
@@ -86,7 +133,7 @@ def _check_num_choices(num_prompts: int, n: int) -> None:
 class _Choice(msgspec.Struct):
     text: str
     index: int
-    logprobs: None
+    logprobs: CompletionLogprobs | None
     finish_reason: str
 
 
@@ -109,7 +156,7 @@ def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usag
             object=OBJECT,
             created=head.created,
             model=head.model,
-            choices=[_Choice(c.text, c.index, None, c.finish_reason) for c in choices],
+            choices=[_completion_choice(choice) for choice in choices],
             usage=usage_object(usage),
             system_fingerprint=head.system_fingerprint,
             service_tier=head.service_tier or msgspec.UNSET,
@@ -117,28 +164,37 @@ def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usag
     )
 
 
+def _completion_choice(choice: Choice) -> _Choice:
+    logprobs = completion_logprobs(choice.tokens)
+    return _Choice(choice.text, choice.index, logprobs, choice.finish_reason)
+
+
 class CompletionChunks(Chunks):
     """The JSON objects of one stream."""
 
     OBJECT = OBJECT
+    shape_logprobs = staticmethod(completion_logprobs)
 
     def start(self, index: int) -> bytes | None:
         """Completions have no opening chunk."""
         return None
 
-    def delta(self, index: int, text: str) -> bytes:
+    def delta(self, index: int, text: str, tokens: Sequence[ScoredToken] = ()) -> bytes:
         """Some new text of one choice."""
-        return self._chunk(index, encode_text(text), b"null")
+        return self._chunk(index, encode_text(text), b"null", self._logprobs(tokens))
 
     def finish(self, index: int, finish_reason: str) -> bytes:
         """The last chunk of one choice."""
         return self._chunk(index, b'""', encode_text(finish_reason))
 
-    def _chunk(self, index: int, text: bytes, finish_reason: bytes) -> bytes:
-        return b'%b%d,"text":%b,"logprobs":null,"finish_reason":%b%b' % (
+    def _chunk(
+        self, index: int, text: bytes, finish_reason: bytes, logprobs: bytes = b"null"
+    ) -> bytes:
+        return b'%b%d,"text":%b,"logprobs":%b,"finish_reason":%b%b' % (
             self._open_choice,
             index,
             text,
+            logprobs,
             finish_reason,
             self._close_choice,
         )

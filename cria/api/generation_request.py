@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from cria.api.decoding import RequestBody
 from cria.errors import RequestError
+from cria.logprobs import MAX_TOP_LOGPROBS
 from cria.sampling_params import UNLIMITED, SamplingParams
 
 MAX_INT32 = 2**31 - 1
@@ -22,6 +23,7 @@ MAX_CHOICES = 2048
 TokenId = Annotated[int, Meta(ge=0, le=MAX_INT32)]
 TokenLimit = Annotated[int, Meta(ge=-1, le=MAX_INT32)]
 """How many tokens to generate; -1 is a common way to say "no limit"."""
+NumTopLogprobs = Annotated[int, Meta(ge=0, le=MAX_TOP_LOGPROBS)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 RepeatPenalty = Annotated[float, Meta(ge=0.01, le=100)]
@@ -71,9 +73,14 @@ class GenerationRequest(RequestBody, kw_only=True):
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
 
     def __post_init__(self) -> None:
-        check_token_limit("max_tokens", self.max_tokens)
+        check_token_limit("max_tokens", self.max_tokens, self.min_tokens_to_generate)
         if None not in (self.repeat_penalty, self.repetition_penalty):
             check_same_penalty(self.repeat_penalty, self.repetition_penalty)
+
+    @property
+    def min_tokens_to_generate(self) -> int:
+        """The smallest limit that makes sense."""
+        return 1
 
     @property
     def stop(self) -> tuple[str, ...]:
@@ -85,6 +92,16 @@ class GenerationRequest(RequestBody, kw_only=True):
     def include_usage(self) -> bool:
         """A stream ends with a chunk that holds the usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def num_logprobs(self) -> int | None:
+        """How many most likely tokens to show beside each token; None shows no tokens."""
+        return None
+
+    @property
+    def num_candidates(self) -> int:
+        """Sequences that are generated for each prompt."""
+        return self.n
 
     def token_limit(self) -> int:
         """The limit that counts, -1 for none."""
@@ -118,6 +135,7 @@ class GenerationRequest(RequestBody, kw_only=True):
             frequency_penalty=self.frequency_penalty,
             logit_bias=tuple(self.logit_bias.items()),
             ignore_eos=self.ignore_eos,
+            logprobs=self.num_logprobs,
         )
 
     def without_effect(self) -> Iterator[str]:
@@ -137,9 +155,9 @@ def fold_seed(seed: int) -> int:
     return min((bits ^ (bits >> 32)) & 0xFFFF_FFFF, 0xFFFF_FFFE)
 
 
-def check_token_limit(name: str, limit: int | None) -> None:
-    """An answer has at least one token."""
-    if limit == 0:
+def check_token_limit(name: str, limit: int | None, least: int = 1) -> None:
+    """An answer has at least one token, unless it repeats the prompt."""
+    if limit == 0 and least > 0:
         raise RequestError(
             f"Invalid '{name}': integer below minimum value. "
             "Expected a value >= 1, but got 0 instead.",

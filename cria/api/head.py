@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from cria.api.logprobs import ScoredToken
+
 
 class ResponseHead(msgspec.Struct, frozen=True):
     """The same in every chunk of a stream."""
@@ -23,3 +25,7 @@ class Choice(msgspec.Struct, frozen=True):
     index: int
     text: str
     finish_reason: str
+    tokens: tuple[ScoredToken, ...] | None = None
+    """Of the text, with their log probabilities; None if nobody asked."""
+    num_echoed: int = 0
+    """How many of them are the prompt's."""

@@ -18,6 +18,7 @@ from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.generation_request import GenerationRequest
 from cria.api.models import ModelCard
+from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.engine_environment import engine_environment
 from cria.errors import (
@@ -26,12 +27,15 @@ from cria.errors import (
     ModelNotFound,
     SetupError,
 )
+from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
 from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
 from cria.generation.run import Run, RunHead
+from cria.generation.scoring import Scored, scored_prompts
 from cria.ipc.rendezvous import Rendezvous
+from cria.output.detokenizer import text_of
 from cria.output.processor import OutputProcessor
 from cria.prompt.loading import TextSide, check_native, load_text_side
 from cria.sampling_params import SamplingParams
@@ -52,6 +56,7 @@ class Generation:
     ) -> None:
         self._client = client
         self._tokenizer, self._template, self._pieces = text
+        self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
         self._offload = offload
         self._heartbeats = Heartbeats(config.heartbeat_seconds)
@@ -125,25 +130,50 @@ class Generation:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
         prompts = [self._encode_prompt(prompt) for prompt in request.prompt_list()]
-        return self._start(request, prompts, RunHead.new("cmpl", self.model_ids[0]), "prompt")
+        shown = [
+            (token_ids, self._display(request, prompt, token_ids))
+            for prompt, token_ids in zip(request.prompt_list(), prompts, strict=True)
+        ]
+        return self._start(request, shown, RunHead.new("cmpl", self.model_ids[0]), "prompt")
 
     def start_chat(self, request: ChatCompletionRequest) -> Run:
         """Render the conversation and submit all choices."""
         self._check(request)
         prompt = self._offload(self._encode_chat, request)
         head = RunHead.new("chatcmpl", self.model_ids[0])
-        return self._start(request, [prompt], head, "messages")
+        texts = self._token_texts if request.logprobs else None
+        return self._start(request, [(prompt, Display(texts))], head, "messages")
+
+    def start_score(self, request: ScoreRequest) -> Run:
+        """Submit the prompt with each continuation; its choices are the continuations' tokens."""
+        self._check_model(request.model)
+        scored: list[Scored] = self._offload(scored_prompts, self._tokenizer, request)
+        for token_ids, _ in scored:
+            self._check_length(token_ids, "prompt", num_more=0)
+        run = Run(RunHead.new("score", self.model_ids[0]), self._client, priority=request.priority)
+        self._heartbeats.add(run)
+        make_processor = partial(OutputProcessor, self._pieces, ())
+        with run.submitting():
+            for token_ids, first in scored:
+                params = SamplingParams(max_tokens=0, logprobs=1, prompt_logprobs_from=first)
+                display = Display(self._token_texts, echo=True, first_token=first)
+                run.add_prompt(token_ids, [params], make_processor, display)
+        return run
 
     def _check(self, request: GenerationRequest) -> None:
         """What can be checked without tokenising."""
-        if request.model not in self.model_ids:
-            raise ModelNotFound(request.model)
+        self._check_model(request.model)
+        self._tokenizer.check_logit_bias(request.logit_bias)
+
+    def _check_model(self, model: str) -> None:
+        """It is this one, and it is ready."""
+        if model not in self.model_ids:
+            raise ModelNotFound(model)
         status = self._client.status
         if status.state != "ready":
             raise EngineUnavailable(_why_unavailable(status))
         if status.info is not None:
             self._tokenizer.context_size = status.info.context_size
-        self._tokenizer.check_logit_bias(request.logit_bias)
 
     def _encode_prompt(self, prompt: str | list[int]) -> list[int]:
         if isinstance(prompt, str):
@@ -158,29 +188,37 @@ class Generation:
         )
         return self._tokenizer.encode_chat(segments)
 
+    def _display(self, request: CompletionRequest, prompt: object, token_ids: list[int]) -> Display:
+        params = request.sampling_params()
+        texts = None if params.logprobs is None else self._token_texts
+        if texts is None and not request.echo:
+            return PLAIN
+        text = prompt if isinstance(prompt, str) else text_of(self._pieces, token_ids)
+        return Display(texts, text, request.echo)
+
     def _start(
-        self, request: GenerationRequest, prompts: list[list[int]], head: RunHead, param: str
+        self,
+        request: GenerationRequest,
+        prompts: list[tuple[list[int], Display]],
+        head: RunHead,
+        param: str,
     ) -> Run:
-        for token_ids in prompts:
-            self._check_length(token_ids, param)
+        params = request.sampling_params()
+        for token_ids, _ in prompts:
+            self._check_length(token_ids, param, min(params.max_tokens, 1))
         run = Run(head, self._client, priority=request.level, service_tier=request.tier_served)
         self._heartbeats.add(run)
-        run.warnings = self._clamped(request, max(map(len, prompts)))
-        params = request.sampling_params()
-        try:
-            for token_ids in prompts:
-                choices = [_for_choice(params, number) for number in range(request.n)]
-                run.add_prompt(
-                    token_ids, choices, partial(OutputProcessor, self._pieces, request.stop)
-                )
-        except EngineUnavailable:
-            run.cancel()
-            raise
+        run.warnings = self._clamped(request, max(len(token_ids) for token_ids, _ in prompts))
+        choices = [_for_choice(params, number) for number in range(request.num_candidates)]
+        make_processor = partial(OutputProcessor, self._pieces, request.stop)
+        with run.submitting():
+            for token_ids, display in prompts:
+                run.add_prompt(token_ids, choices, make_processor, display)
         return run
 
-    def _check_length(self, token_ids: list[int], param: str) -> None:
+    def _check_length(self, token_ids: list[int], param: str, num_more: int = 1) -> None:
         info = self._client.status.info
-        if info is not None and len(token_ids) >= info.context_size:
+        if info is not None and len(token_ids) + num_more > info.context_size:
             raise ContextLengthExceeded(len(token_ids), info.context_size, param=param)
 
     def _clamped(self, request: GenerationRequest, num_prompt_tokens: int) -> tuple[str, ...]:

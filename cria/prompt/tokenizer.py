@@ -55,6 +55,11 @@ class Tokenizer:
         """The bytes of every token as a reader sees them; none for control tokens."""
         return self._vocab.pieces
 
+    @property
+    def spelled_pieces(self) -> list[bytes]:
+        """The same with control tokens by name."""
+        return self._vocab.control_pieces
+
     @cached_property
     def control_texts(self) -> frozenset[str]:
         """How the control tokens are written."""

@@ -15,6 +15,7 @@ from flask import Response
 
 from cria import __version__
 from cria.api.head import Choice, ResponseHead
+from cria.api.logprobs import ScoredToken
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Run
 from cria.server.sse import HEADERS, ChunkEncoder, EventStream, stream_events
 
@@ -53,18 +54,29 @@ def stream_response(
 
 def collect(run: Run, environ: Mapping[str, Any]) -> list[Choice]:
     """Wait for the whole answer; ClientGone if nobody waits for it any more."""
-    texts: list[list[str]] = [[] for _ in range(run.num_choices)]
-    reasons = [""] * run.num_choices
+    parts = [_Parts() for _ in range(run.num_choices)]
     with watched(run, environ):
         for event in run.events():
             if isinstance(event, ChoiceDelta):
-                texts[event.index].append(event.text)
+                parts[event.index].text.append(event.text)
+                parts[event.index].tokens += event.tokens
             elif isinstance(event, ChoiceFinished):
-                reasons[event.index] = event.finish_reason
-    return [
-        Choice(index, "".join(text), reason)
-        for index, (text, reason) in enumerate(zip(texts, reasons, strict=True))
-    ]
+                parts[event.index].finish_reason = event.finish_reason
+    return [part.choice(run, index) for index, part in enumerate(parts)]
+
+
+class _Parts:
+    """What has come of one choice."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.tokens: list[ScoredToken] = []
+        self.finish_reason = ""
+
+    def choice(self, run: Run, index: int) -> Choice:
+        tokens = tuple(self.tokens) if run.shows_tokens else None
+        text = "".join(self.text)
+        return Choice(index, text, self.finish_reason, tokens, run.num_echoed_tokens(index))
 
 
 @contextmanager

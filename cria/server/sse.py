@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
+from cria.api.logprobs import ScoredToken
 from cria.api.usage import Usage
 from cria.errors import ClientGone
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Event, Run
@@ -33,7 +34,7 @@ class ChunkEncoder(Protocol):
     """The chunk objects of one route (`cria.api`): JSON bytes without framing."""
 
     def start(self, index: int) -> bytes | None: ...
-    def delta(self, index: int, text: str) -> bytes: ...
+    def delta(self, index: int, text: str, tokens: Sequence[ScoredToken] = ()) -> bytes: ...
     def finish(self, index: int, finish_reason: str) -> bytes: ...
     def usage(self, usage: Usage) -> bytes: ...
 
@@ -89,7 +90,7 @@ def _events(run: Run, chunks: ChunkEncoder, include_usage: bool) -> Iterator[byt
 
 def _encode(event: Event, chunks: ChunkEncoder) -> bytes:
     if isinstance(event, ChoiceDelta):
-        return frame(chunks.delta(event.index, event.text))
+        return frame(chunks.delta(event.index, event.text, event.tokens))
     if isinstance(event, ChoiceFinished):
         return frame(chunks.finish(event.index, event.finish_reason))
     return PING

@@ -8,6 +8,7 @@ import pytest
 
 from cria.api.completions import CompletionChunks, encode_completion
 from cria.api.head import Choice, ResponseHead
+from cria.api.logprobs import ScoredToken
 from cria.api.usage import Usage
 from tests.api.requests import decode_completion, refused_completion
 
@@ -65,12 +66,42 @@ def test_sixteen_tokens_are_the_default() -> None:
     assert refused_completion(max_tokens=0).code == "integer_below_min_value"
 
 
-def test_best_of_has_to_be_n() -> None:
-    decode_completion(best_of=1)
-    decode_completion(best_of=3, n=3)
-    for best_of in (2, 4):
-        error = refused_completion(best_of=best_of, n=3)
-        assert (error.param, error.code) == ("best_of", "unsupported_value")
+def test_best_of_is_how_many_candidates_there_are() -> None:
+    assert decode_completion(n=3)[0].num_candidates == 3
+    request, _ = decode_completion(best_of=4, n=3)
+    assert request.num_candidates == 4
+    assert request.sampling_params().logprobs == 0, "to compare the candidates by"
+    for fields in ({"best_of": 2, "n": 3}, {"best_of": 2, "stream": True}):
+        error = refused_completion(**fields)
+        assert (error.param, error.code) == ("best_of", "invalid_value")
+    assert refused_completion(best_of=129).code == "integer_above_max_value"
+    assert decode_completion(best_of=3, n=3, stream=True)[0].num_candidates == 3
+
+
+def test_the_answer_has_the_best_candidates_and_shows_what_was_asked_for() -> None:
+    choices = [
+        Choice(i, text, "stop", (ScoredToken(text.encode(), True, value, [], 0),))
+        for i, (text, value) in enumerate([("a", -3.0), ("b", -1.0)])
+    ]
+    request, _ = decode_completion(best_of=2)
+    assert request.answered(choices) == [Choice(0, "b", "stop")]
+    request, _ = decode_completion(best_of=2, logprobs=0)
+    assert [choice.tokens for choice in request.answered(choices)] == [choices[1].tokens]
+
+
+def test_nothing_may_be_generated_where_the_prompt_is_the_answer() -> None:
+    assert decode_completion(max_tokens=0, echo=True)[0].sampling_params().max_tokens == 0
+
+
+def test_a_prompt_is_scored_if_it_is_shown_with_log_probabilities() -> None:
+    def scored_from(**fields: Any) -> int | None:
+        return decode_completion(**fields)[0].sampling_params().prompt_logprobs_from
+
+    assert scored_from(echo=True, logprobs=0) == 1
+    assert scored_from(echo=True) is None
+    assert scored_from(logprobs=3) is None
+    assert refused_completion(logprobs=21).param == "logprobs"
+    assert refused_completion(logprobs=True).code == "invalid_type"
 
 
 def test_the_answer_has_every_key() -> None:
@@ -94,6 +125,22 @@ def test_the_answer_names_the_tier_if_the_request_did() -> None:
     head = msgspec.structs.replace(HEAD, service_tier="flex")
     assert json.loads(encode_completion(head, [], Usage(2, 3)))["service_tier"] == "flex"
     assert "service_tier" not in json.loads(encode_completion(HEAD, [], Usage(2, 3)))
+
+
+def test_log_probabilities_come_in_the_older_shape() -> None:
+    token = ScoredToken(b"a", True, -1.0, [(b"b", -0.5)], 7)
+    expected = {
+        "tokens": ["a"],
+        "token_logprobs": [-1.0],
+        "top_logprobs": [{"b": -0.5, "a": -1.0}],
+        "text_offset": [7],
+    }
+    (choice,) = json.loads(
+        encode_completion(HEAD, [Choice(0, "a", "stop", (token,))], Usage(2, 3))
+    )["choices"]
+    assert choice["logprobs"] == expected
+    chunk = json.loads(CompletionChunks(HEAD, include_usage=False).delta(0, "a", (token,)))
+    assert chunk["choices"][0]["logprobs"] == expected
 
 
 def test_chunks_have_the_shape_of_the_answer() -> None:

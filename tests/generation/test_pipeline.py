@@ -11,6 +11,7 @@ import pytest
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.decoding import decode
+from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import (
     ContextLengthExceeded,
@@ -22,6 +23,7 @@ from cria.errors import (
 )
 from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation, model_name
+from cria.generation.run import ChoiceDelta
 from cria.ipc.messages import FinishReason
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
@@ -265,3 +267,45 @@ def test_opening_a_real_file_and_a_broken_one(tiny_gguf: Path, tmp_path: Path) -
     (tmp_path / "broken.gguf").write_bytes(b"GGUF")
     with pytest.raises(ModelFileError):
         Generation.open(EngineConfig(str(tmp_path / "broken.gguf")), ServerConfig(), offload=direct)
+
+
+def test_echo_shows_text_as_it_was_sent_and_token_ids_as_text(bench: Bench) -> None:
+    run = bench.generation.start_completion(completion(prompt="hi", echo=True, max_tokens=0))
+    bench.client.tell(0, "", FinishReason.LENGTH)
+    assert next(run.events()) == ChoiceDelta(0, "hi")
+    run = bench.generation.start_completion(completion(prompt=[104, 105], echo=True))
+    bench.client.tell(1, "", FinishReason.LENGTH)
+    assert next(run.events()) == ChoiceDelta(0, "hi")
+
+
+def test_candidates_are_generated_for_best_of(bench: Bench) -> None:
+    run = bench.generation.start_completion(completion(prompt=[[5], [6]], best_of=3))
+    assert run.num_choices == 6 and run.shows_tokens
+    assert [params.logprobs for _, params in bench.client.submitted] == [0] * 6
+
+
+def test_log_probabilities_are_asked_for_on_both_routes(bench: Bench) -> None:
+    assert bench.generation.start_chat(chat(logprobs=True, top_logprobs=2)).shows_tokens
+    assert bench.generation.start_completion(completion(logprobs=0)).shows_tokens
+    assert not bench.generation.start_completion(completion()).shows_tokens
+    assert [params.logprobs for _, params in bench.client.submitted] == [2, 0, None]
+
+
+def test_a_prompt_that_is_only_shown_may_fill_the_context(bench: Bench) -> None:
+    bench.generation.start_completion(completion(prompt=[5] * 32, echo=True, max_tokens=0))
+    with pytest.raises(ContextLengthExceeded):
+        bench.generation.start_completion(completion(prompt=[5] * 32, max_tokens=1))
+    with pytest.raises(ContextLengthExceeded):
+        bench.generation.start_completion(completion(prompt=[5] * 33, echo=True, max_tokens=0))
+
+
+def test_each_continuation_is_scored_after_the_prompt(bench: Bench) -> None:
+    fields = {"prompt": [5, 6], "continuations": [[7], [8, 9]], "priority": 3}
+    run = bench.generation.start_score(request(ScoreRequest, **fields))
+    assert bench.prompts == [[5, 6, 7], [5, 6, 8, 9]]
+    assert {params.prompt_logprobs_from for _, params in bench.client.submitted} == {2}
+    assert {params.max_tokens for _, params in bench.client.submitted} == {0}
+    assert bench.client.priorities == [3, 3]
+    assert [run.num_echoed_tokens(index) for index in (0, 1)] == [1, 2]
+    with pytest.raises(ModelNotFound):
+        bench.generation.start_score(request(ScoreRequest, **fields, model="nope"))

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from cria.errors import ClientGone, EngineDied, EngineError
+from cria.api.logprobs import ScoredToken
+from cria.errors import ClientGone, EngineDied, EngineError, EngineUnavailable
+from cria.generation.answer_tokens import Display, TokenTexts
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Event, Heartbeat, Run, RunHead
 from cria.ipc.messages import FinishReason, SequenceOutput
+from cria.logprobs import TokenLogprobs
 from cria.output.processor import OutputProcessor
 from cria.sampling_params import SamplingParams
 from tests.generation.fake_engine import FakeEngineClient
@@ -174,3 +177,53 @@ def test_ids_are_unique_and_say_what_they_are() -> None:
     one, other = RunHead.new("chatcmpl", "m"), RunHead.new("chatcmpl", "m")
     assert one.id.startswith("chatcmpl-") and one.id != other.id
     assert one.created > 1_700_000_000
+
+
+def told(token: int, reason: FinishReason | None = None) -> SequenceOutput:
+    """One token with its log probability, minus its id."""
+    return SequenceOutput(0, (token,), reason, 9, logprobs=TokenLogprobs(-float(token), []))
+
+
+def test_tokens_are_shown_with_their_text() -> None:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client)  # type: ignore[arg-type]  # the fake
+    display = Display(TokenTexts(BYTES, BYTES), "12")
+    run.add_prompt([1, 2], [SamplingParams()], lambda: OutputProcessor(BYTES, ("!",)), display)
+    assert run.shows_tokens and run.num_echoed_tokens(0) == 0
+    client.sinks[0](told(97))
+    client.sinks[0](told(0xC3, FinishReason.LENGTH))
+    first, last, _ = run.events()
+    assert first == ChoiceDelta(0, "a", (ScoredToken(b"a", True, -97.0, [], 2),))
+    assert last == ChoiceDelta(0, "\ufffd", (ScoredToken(b"\xc3", True, -195.0, [], 3),))
+
+
+def test_the_prompt_comes_first_with_its_log_probabilities() -> None:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client)  # type: ignore[arg-type]  # the fake
+    display = Display(TokenTexts(BYTES, BYTES), "ab", echo=True)
+    run.add_prompt([97, 98], [SamplingParams()], lambda: OutputProcessor(BYTES, ()), display)
+    client.sinks[0](SequenceOutput(0, (), prompt_logprobs=[TokenLogprobs(-5.0, [])]))
+    client.sinks[0](told(99, FinishReason.LENGTH))
+    echo, delta, _ = run.events()
+    assert echo == ChoiceDelta(
+        0, "ab", (ScoredToken(b"a", True, None, [], 0), ScoredToken(b"b", True, -5.0, [], 1))
+    )
+    assert delta == ChoiceDelta(0, "c", (ScoredToken(b"c", True, -99.0, [], 2),))
+    assert run.num_echoed_tokens(0) == 2
+
+
+def test_a_prompt_without_tokens_can_be_all_of_the_answer() -> None:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client)  # type: ignore[arg-type]  # the fake
+    display = Display(prompt_text="ab", echo=True)
+    run.add_prompt([97, 98], [SamplingParams()], lambda: OutputProcessor(BYTES, ()), display)
+    client.tell(0, "", FinishReason.LENGTH)
+    assert list(run.events()) == [ChoiceDelta(0, "ab"), ChoiceFinished(0, "length")]
+    assert not run.shows_tokens
+
+
+def test_if_the_engine_goes_while_prompts_are_added_the_first_ones_are_cancelled() -> None:
+    run, client = make_run(2)
+    with pytest.raises(EngineUnavailable), run.submitting():
+        raise EngineUnavailable("gone")
+    assert client.cancelled == [0, 1]

@@ -227,7 +227,8 @@ def test_errors_have_the_right_class(client: openai.OpenAI) -> None:
         ({"n": 0}, "integer_below_min_value", "n"),
         ({"logit_bias": {"49152": 1}}, "invalid_value", "logit_bias"),
         ({"max_tokens": 2**31}, "integer_above_max_value", "max_tokens"),
-        ({"logprobs": True}, "unsupported_parameter", "logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "integer_above_max_value", "top_logprobs"),
+        ({"top_logprobs": 2}, "invalid_value", "top_logprobs"),
     ):
         with pytest.raises(openai.BadRequestError) as caught:
             chat(**options)

@@ -1,0 +1,25 @@
+"""POST /v1/score."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from cria.api.score import ScoreRequest, encode_scores
+from cria.config import ServerConfig
+from cria.generation.pipeline import Generation
+from cria.server.answers import collect, head_of, json_response
+from cria.server.body import read_request
+
+
+def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+    blueprint = Blueprint("score", __name__)
+
+    @blueprint.post("/score", strict_slashes=False)
+    def create_scores() -> Response:
+        wanted = read_request(request, ScoreRequest, config)
+        run = generation.start_score(wanted)
+        choices = collect(run, request.environ)
+        body = encode_scores(head_of(run), choices, run.usage, with_tokens=wanted.logprobs)
+        return json_response(body)
+
+    return blueprint
