@@ -10,4 +10,3 @@ CLIENT = [
 
 # What the server does not do yet: such a test fails, and says so as soon as it passes.
 EMBEDDINGS = pytest.mark.xfail(reason="the server has no POST /v1/embeddings", strict=True)
-LOGPROBS = pytest.mark.xfail(reason="the server has no echo and no logprobs", strict=True)

@@ -13,8 +13,9 @@ from tests.clients.marks import CLIENT, EMBEDDINGS
 
 pytestmark = [
     *CLIENT,
-    # About its own types.
+    # About its own types, and how it uses them.
     pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning"),
 ]
 
 HI = [{"role": "user", "content": "Hi"}]

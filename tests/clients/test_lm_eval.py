@@ -1,7 +1,7 @@
 """The evaluation harness: its numbers are those of the model itself.
 
-Its own ways to a vocabulary are a hub on the network or routes beside the API; here it is handed the
-one in the model's file.
+Its own ways to a vocabulary are a hub on the network or routes beside the API; here it is handed
+the one in the model's file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cria.native import library
 from cria.native.batch import Batch
 from cria.native.context import Context, ContextOptions
 from cria.native.model import Model
-from tests.clients.marks import CLIENT, LOGPROBS
+from tests.clients.marks import CLIENT
 
 pytestmark = CLIENT
 
@@ -40,6 +40,7 @@ TEXT = (
     "Whoever compares models by perplexity needs exactly these numbers."
 )
 TOLERANCE = 1e-3
+CELLS = 128
 
 
 class Reference:
@@ -49,7 +50,12 @@ class Reference:
         self.model = Model(library.load(), str(path))
         self.vocab = self.model.vocab
         options = ContextOptions(
-            num_cells=512, num_sequences=1, batch_size=512, ubatch_size=512, num_threads=2
+            num_cells=CELLS,
+            num_sequences=1,
+            batch_size=CELLS,
+            ubatch_size=CELLS,
+            num_threads=2,
+            num_outputs=CELLS,
         )
         self.context = Context(self.model, options)
 
@@ -68,7 +74,7 @@ class Reference:
     def log_likelihood(self, context: list[int], continuation: list[int]) -> tuple[float, bool]:
         """The continuation's log probability, and whether it is the greedy one."""
         tokens = np.array(context + continuation, np.int32)
-        batch = Batch(512)
+        batch = Batch(CELLS)
         num = len(tokens) - 1
         batch.append_each(tokens[:-1], np.arange(num), np.zeros(num, np.int32), output=True)
         self.context.clear()
@@ -109,7 +115,6 @@ def instances(kind: str, *arguments: tuple[Any, ...]) -> list[Instance]:
     return [Instance(kind, {}, each, index) for index, each in enumerate(arguments)]
 
 
-@LOGPROBS
 @pytest.mark.parametrize(
     "options",
     [{}, {"batch_size": 4}, {"num_concurrent": 3}],
@@ -129,7 +134,6 @@ def test_log_likelihood(base_url: str, reference: Reference, options: dict[str, 
     assert {greedy for _, greedy in wanted} == {True, False}, "the pairs show both"
 
 
-@LOGPROBS
 def test_log_likelihood_of_a_text_in_windows(base_url: str, reference: Reference) -> None:
     api = harness(base_url, reference, max_length=WINDOW)
     found = api.loglikelihood_rolling(
