@@ -54,7 +54,7 @@ class Reference:
             num_sequences=1,
             batch_size=CELLS,
             ubatch_size=CELLS,
-            num_threads=2,
+            num_threads=1,
             num_outputs=CELLS,
         )
         self.context = Context(self.model, options)
