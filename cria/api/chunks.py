@@ -5,6 +5,7 @@ One is made for every token of every client, so that all of it but the text is e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
@@ -33,7 +34,13 @@ class Chunks:
 
     OBJECT: ClassVar[str]
 
-    def __init__(self, head: ResponseHead, include_usage: bool) -> None:
+    def __init__(
+        self,
+        head: ResponseHead,
+        include_usage: bool,
+        usage_so_far: Callable[[], Usage] | None = None,
+    ) -> None:
+        """With `usage_so_far` every chunk has a usage, not only the last one."""
         shared = {
             "id": head.id,
             "object": self.OBJECT,
@@ -44,7 +51,14 @@ class Chunks:
         }
         self._open = _encode(shared)[:-1] + b',"choices":['
         self._open_choice = self._open + b'{"index":'
-        self._close_choice = b'}],"usage":null}' if include_usage else b"}]}"
+        self._close = b'}],"usage":null}' if include_usage else b"}]}"
+        self._usage_so_far = usage_so_far
+
+    @property
+    def _close_choice(self) -> bytes:
+        if self._usage_so_far is None:
+            return self._close
+        return b'}],"usage":%b}' % _encode(usage_object(self._usage_so_far()))
 
     def usage(self, usage: Usage) -> bytes:
         """The last chunk of a stream with `include_usage`."""

@@ -36,10 +36,14 @@ TIERS = {"flex": ("flex", 10), "priority": ("priority", -10), "fast": ("priority
 
 
 class StreamOptions(msgspec.Struct):
-    """`include_obfuscation` is only a promise of padding, which this server never adds."""
+    """`include_obfuscation` is only a promise of padding, which this server never adds.
+
+    `continuous_usage_stats`, as vLLM has it, needs `include_usage`.
+    """
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
+    continuous_usage_stats: bool | None = None
 
 
 class GenerationRequest(RequestBody, kw_only=True):
@@ -86,6 +90,12 @@ class GenerationRequest(RequestBody, kw_only=True):
         """A stream ends with a chunk that holds the usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
+    @property
+    def continuous_usage(self) -> bool:
+        """Every chunk of a stream holds the usage so far."""
+        options = self.stream_options
+        return self.include_usage and bool(options and options.continuous_usage_stats)
+
     def token_limit(self) -> int:
         """The limit that counts, -1 for none."""
         return self.max_tokens
@@ -124,8 +134,11 @@ class GenerationRequest(RequestBody, kw_only=True):
         options = self.stream_options
         if options and not self.stream:
             yield "stream_options"
-        elif options and options.include_obfuscation:
-            yield "stream_options.include_obfuscation"
+        elif options:
+            if options.include_obfuscation:
+                yield "stream_options.include_obfuscation"
+            if options.continuous_usage_stats and not options.include_usage:
+                yield "stream_options.continuous_usage_stats"
 
 
 def fold_seed(seed: int) -> int:

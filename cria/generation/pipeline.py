@@ -124,7 +124,7 @@ class Generation:
     def start_completion(self, request: CompletionRequest) -> Run:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
-        prompts = [self._encode_prompt(prompt) for prompt in request.prompt_list()]
+        prompts = [self._encode_prompt(prompt, request.suffix) for prompt in request.prompt_list()]
         return self._start(request, prompts, RunHead.new("cmpl", self.model_ids[0]), "prompt")
 
     def start_chat(self, request: ChatCompletionRequest) -> Run:
@@ -132,7 +132,9 @@ class Generation:
         self._check(request)
         prompt = self._offload(self._encode_chat, request)
         head = RunHead.new("chatcmpl", self.model_ids[0])
-        return self._start(request, [prompt], head, "messages")
+        run = self._start(request, [prompt], head, "messages")
+        run.warnings += request.unused_options(self._template.variables)
+        return run
 
     def _check(self, request: GenerationRequest) -> None:
         """What can be checked without tokenising."""
@@ -145,16 +147,24 @@ class Generation:
             self._tokenizer.context_size = status.info.context_size
         self._tokenizer.check_logit_bias(request.logit_bias)
 
-    def _encode_prompt(self, prompt: str | list[int]) -> list[int]:
-        if isinstance(prompt, str):
-            token_ids: list[int] = self._offload(self._tokenizer.encode_text, prompt)
-            return token_ids
-        self._tokenizer.check_ids(prompt, "prompt")
-        return prompt
+    def _encode_prompt(self, prompt: str | list[int], suffix: str | None) -> list[int]:
+        if not isinstance(prompt, str):
+            self._tokenizer.check_ids(prompt, "prompt")
+        token_ids: list[int]
+        if suffix:
+            token_ids = self._offload(self._tokenizer.encode_infill, prompt, suffix)
+        elif isinstance(prompt, str):
+            token_ids = self._offload(self._tokenizer.encode_text, prompt)
+        else:
+            token_ids = prompt
+        return token_ids
 
     def _encode_chat(self, request: ChatCompletionRequest) -> list[int]:
         segments = self._template.render(
-            request.template_messages(), kwargs=request.template_kwargs()
+            request.template_messages(),
+            add_generation_prompt=request.opens_answer,
+            continue_last=request.continues_last,
+            kwargs=request.template_kwargs(),
         )
         return self._tokenizer.encode_chat(segments)
 

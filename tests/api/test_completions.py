@@ -65,6 +65,21 @@ def test_sixteen_tokens_are_the_default() -> None:
     assert refused_completion(max_tokens=0).code == "integer_below_min_value"
 
 
+def test_a_suffix_is_a_text() -> None:
+    request, warnings = decode_completion(suffix="x", prompt=["a", "b"])
+    assert (request.suffix, warnings) == ("x", ())
+    assert decode_completion(suffix="")[1] == ()
+    assert (refused_completion(suffix=5).param, refused_completion(suffix=["x"]).param) == (
+        "suffix",
+        "suffix",
+    )
+
+
+def test_a_suffix_cannot_be_echoed() -> None:
+    error = refused_completion(suffix="x", echo=True)
+    assert (error.param, error.code) == ("echo", "unsupported_parameter")
+
+
 def test_best_of_has_to_be_n() -> None:
     decode_completion(best_of=1)
     decode_completion(best_of=3, n=3)
