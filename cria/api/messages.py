@@ -6,12 +6,14 @@ the deprecated `function` becomes tool, text parts are joined by a line end, nul
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
 from cria.errors import RequestError
 
+ToolName = Annotated[str, Meta(min_length=1)]
 MEDIA_PARTS = frozenset("image_url input_audio file video_url".split())
 """Parts that a model for text cannot read."""
 
@@ -38,7 +40,7 @@ class RefusalPart(CacheHints, tag_field="type", tag="refusal"):
 class FunctionCall(msgspec.Struct):
     """`arguments` is the JSON text of an object; some clients send the object."""
 
-    name: str
+    name: ToolName
     arguments: str | dict[str, Any] | None = None
 
     def for_template(self) -> dict[str, Any]:
@@ -48,7 +50,7 @@ class FunctionCall(msgspec.Struct):
 class CustomCall(msgspec.Struct):
     """Of a tool that takes text. Templates know functions: the text becomes an argument."""
 
-    name: str
+    name: ToolName
     input: str | None = None
 
     def for_template(self) -> dict[str, Any]:

@@ -99,3 +99,9 @@ def test_a_call_has_what_its_type_promises(call: dict[str, Any], missing: str) -
 def test_other_types_of_calls_are_refused() -> None:
     error = refused_chat(messages=[{"role": "assistant", "tool_calls": [CALL | {"type": "x"}]}])
     assert (error.param, error.code) == ("messages[0].tool_calls[0].type", "invalid_value")
+
+
+def test_a_call_names_what_it_calls() -> None:
+    call = CALL | {"function": {"name": "", "arguments": "{}"}}
+    error = refused_chat(messages=[{"role": "assistant", "tool_calls": [call]}])
+    assert (error.param, error.code) == ("messages[0].tool_calls[0].function.name", "empty_string")

@@ -110,7 +110,15 @@ def test_each_mistake_has_its_code_and_path(fields: dict[str, Any], param: str, 
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "poem"}]}]},
+            "'poem'. Supported values are: 'text'.",
+        ),
+        (
+            {"messages": [{"role": "assistant", "content": [{"type": "poem"}]}]},
             "'poem'. Supported values are: 'text', 'refusal'.",
+        ),
+        (
+            {"messages": [{"role": "poet", "content": []}]},
+            "'poet'. Supported values are: 'developer', 'system', 'user', 'assistant', 'tool', ",
         ),
         (
             {"messages": [{"role": "user", "content": [image("")]}]},
