@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
 from cria.api.chunks import Chunks, encode_text
+from cria.api.conversation import cache_hints, can_be_continued, check_calls, check_strictly
 from cria.api.generation_request import (
     GenerationRequest,
     NumTopLogprobs,
@@ -17,7 +18,8 @@ from cria.api.generation_request import (
 )
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import ChatLogprobs, ScoredToken, chat_logprobs
-from cria.api.messages import Message
+from cria.api.messages import Message, TextPart, media_refusal
+from cria.api.reasoning import Reasoning, ReasoningEffort, check_reasoning, thinking_kwargs
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
@@ -35,14 +37,25 @@ _TOOLS = Refusal(reason="this server cannot call tools yet")
 _NEEDS_TOOLS = Refusal(("none",), None, "it is only allowed when 'tools' are specified")
 
 
-ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-
-
 class Prediction(msgspec.Struct):
     """A guess of the answer, which could make it faster."""
 
     type: Literal["content"]
-    content: str | list[Any]
+    content: str | list[TextPart]
+
+
+class PromptCacheOptions(msgspec.Struct):
+    """How long to keep a prompt; here it is kept until others need its place."""
+
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: str | None = None
+
+
+class Audio(msgspec.Struct):
+    """How speech would sound, if `modalities` asked for it."""
+
+    format: str | None = None
+    voice: str | dict[str, Any] | None = None
 
 
 class ChatCompletionRequest(GenerationRequest, kw_only=True):
@@ -55,26 +68,34 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         "tool_choice": _NEEDS_TOOLS,
         "function_call": _NEEDS_TOOLS,
         "modalities": Refusal((["text"],), "unsupported_value", "the model writes text only"),
-        "audio": Refusal(reason="the model writes text only"),
         "store": Refusal((False,), reason="this server keeps no answers"),
-        "web_search_options": Refusal(reason="this server does not search the web"),
+        "web_search_options": Refusal(
+            reason="this server does not search the web", empty_is_nothing=False
+        ),
         "moderation": Refusal(reason="this server has no moderation"),
+        "echo": Refusal((False,), reason="the answer holds the new text alone"),
     }
     NOTED: ClassVar[frozenset[str]] = frozenset(
         "user safety_identifier prompt_cache_key prompt_cache_retention prompt_cache_options "
-        "metadata prediction verbosity reasoning_effort parallel_tool_calls".split()
+        "metadata prediction audio parallel_tool_calls".split()
     )
 
     messages: Annotated[list[Message], Meta(min_length=1)]
     max_completion_tokens: TokenLimit | None = None
     logprobs: bool = False
     top_logprobs: NumTopLogprobs | None = None
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    # Variables of the chat template, if it has them.
+    reasoning_effort: ReasoningEffort | None = None
+    reasoning: Reasoning | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
     chat_template_kwargs: dict[str, str | int | float | bool | None] = {}
     # The rest is checked and noted.
     safety_identifier: Annotated[str, Meta(max_length=128)] | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = None
-    prompt_cache_options: dict[str, Any] | None = None
+    prompt_cache_options: PromptCacheOptions | None = None
     metadata: (
         Annotated[
             dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
@@ -83,8 +104,7 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         | None
     ) = None
     prediction: Prediction | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
-    reasoning_effort: ReasoningEffort | None = None
+    audio: Audio | None = None
     parallel_tool_calls: bool | None = None
 
     def __post_init__(self) -> None:
@@ -92,10 +112,40 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         check_token_limit("max_completion_tokens", self.max_completion_tokens)
         _check_template_kwargs(self.chat_template_kwargs)
         _check_top_logprobs(self.top_logprobs, self.logprobs)
+        check_reasoning(self.reasoning_effort, self.reasoning or Reasoning())
+        check_calls(self.messages)
+        self._check_continuation()
+
+    def _check_continuation(self) -> None:
+        if not self.continue_final_message:
+            return
+        if self.add_generation_prompt:
+            problem = "it excludes 'add_generation_prompt': true"
+        elif not can_be_continued(self.messages[-1]):
+            problem = "the last message has to be the assistant's, without tool calls"
+        else:
+            return
+        raise RequestError(
+            f"Invalid 'continue_final_message': {problem}.",
+            param="continue_final_message",
+            code="invalid_value",
+        )
+
+    @classmethod
+    def explain(cls, fields: dict[str, Any]) -> RequestError | None:
+        return media_refusal(fields.get("messages"))
+
+    def check_strictly(self) -> None:
+        check_strictly(self.messages)
+
+    def without_effect(self) -> Iterator[str]:
+        yield from super().without_effect()
+        if self.max_completion_tokens is not None and self.max_tokens != -1:
+            yield "max_tokens"
+        yield from cache_hints(self.messages)
 
     @property
     def num_logprobs(self) -> int | None:
-        """How many most likely tokens to show beside each token; None shows no tokens."""
         return self.top_logprobs or 0 if self.logprobs else None
 
     def token_limit(self) -> int:
@@ -106,9 +156,41 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         """The conversation as a chat template reads it."""
         return [message.for_template() for message in self.messages]
 
+    @property
+    def continues_last(self) -> bool:
+        """The answer goes on with the last message, instead of opening one of its own."""
+        if self.continue_final_message is not None:
+            return self.continue_final_message
+        return not self.add_generation_prompt and can_be_continued(self.messages[-1])
+
+    @property
+    def opens_answer(self) -> bool:
+        """The prompt ends with the beginning of a message of the assistant's."""
+        return self.add_generation_prompt is not False
+
     def template_kwargs(self) -> dict[str, Any]:
         """Further variables of the template, such as `enable_thinking`."""
-        return self.chat_template_kwargs
+        kwargs: dict[str, Any] = {}
+        for given in self._template_options().values():
+            kwargs |= given
+        return kwargs
+
+    def unused_options(self, variables: frozenset[str]) -> tuple[str, ...]:
+        """Paths of the fields that a template with these variables does not look at."""
+        options = self._template_options().items()
+        return tuple(path for path, given in options if variables.isdisjoint(given))
+
+    def _template_options(self) -> dict[str, dict[str, Any]]:
+        """The variables by the field that sets them; later ones win."""
+        reasoning = self.reasoning or Reasoning()
+        options = {
+            "verbosity": {} if self.verbosity is None else {"verbosity": self.verbosity},
+            "reasoning_effort": thinking_kwargs(self.reasoning_effort),
+            "reasoning": thinking_kwargs(reasoning.effort, reasoning.enabled),
+        }
+        for name, value in self.chat_template_kwargs.items():
+            options[f"chat_template_kwargs.{name}"] = {name: value}
+        return {path: given for path, given in options.items() if given}
 
 
 def _check_top_logprobs(top_logprobs: int | None, logprobs: bool) -> None:

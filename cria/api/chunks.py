@@ -5,7 +5,7 @@ One is made for every token of every client, so that all of it but the text is e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -40,7 +40,13 @@ class Chunks:
         """The route's own shape of log probabilities."""
         raise NotImplementedError
 
-    def __init__(self, head: ResponseHead, include_usage: bool) -> None:
+    def __init__(
+        self,
+        head: ResponseHead,
+        include_usage: bool,
+        usage_so_far: Callable[[], Usage] | None = None,
+    ) -> None:
+        """With `usage_so_far` every chunk has a usage, not only the last one."""
         shared = {
             "id": head.id,
             "object": self.OBJECT,
@@ -51,7 +57,14 @@ class Chunks:
         }
         self._open = _encode(shared)[:-1] + b',"choices":['
         self._open_choice = self._open + b'{"index":'
-        self._close_choice = b'}],"usage":null}' if include_usage else b"}]}"
+        self._close = b'}],"usage":null}' if include_usage else b"}]}"
+        self._usage_so_far = usage_so_far
+
+    @property
+    def _close_choice(self) -> bytes:
+        if self._usage_so_far is None:
+            return self._close
+        return b'}],"usage":%b}' % _encode(usage_object(self._usage_so_far()))
 
     def _logprobs(self, tokens: Sequence[ScoredToken]) -> bytes:
         """The member `logprobs` of a chunk whose text these tokens make."""

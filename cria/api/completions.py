@@ -35,12 +35,13 @@ class CompletionRequest(GenerationRequest, kw_only=True):
 
     UNSUPPORTED: ClassVar[Mapping[str, Refusal]] = {
         **OTHER_SERVERS,
-        "suffix": Refusal(),
         "max_completion_tokens": Refusal(reason="completions know it as 'max_tokens'"),
     }
     NOTED: ClassVar[frozenset[str]] = frozenset({"user"})
 
     prompt: str | Annotated[list[str | TokenId | TokenIds], Meta(min_length=1)] | None
+    suffix: str | None = None
+    """The text after the answer, for models that can fill in the middle; none if it is empty."""
     max_tokens: TokenLimit = DEFAULT_MAX_TOKENS
     best_of: Annotated[int, Meta(ge=1, le=128)] | None = None
     echo: bool = False
@@ -50,6 +51,8 @@ class CompletionRequest(GenerationRequest, kw_only=True):
         super().__post_init__()
         _check_best_of(self)
         _check_prompt(self.prompt)
+        if self.suffix and self.echo:
+            raise _no_echo_with_suffix()
         _check_num_choices(len(self.prompt_list()), self.num_candidates)
 
     @property
@@ -118,6 +121,15 @@ def _check_prompt(prompt: object) -> None:
             param="prompt",
             code="invalid_type",
         )
+
+
+def _no_echo_with_suffix() -> RequestError:
+    return RequestError(
+        "Unsupported parameter: 'echo' cannot be honoured together with 'suffix', which has the "
+        "answer stand between two texts. Leave one of them out.",
+        param="echo",
+        code="unsupported_parameter",
+    )
 
 
 def _check_num_choices(num_prompts: int, n: int) -> None:

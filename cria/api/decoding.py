@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -30,9 +31,17 @@ class RequestBody(msgspec.Struct, kw_only=True):
     NOTED: ClassVar[frozenset[str]] = frozenset()
     """Fields whose type is checked and that change nothing."""
 
+    @classmethod
+    def explain(cls, fields: dict[str, Any]) -> RequestError | None:
+        """Why these fields do not convert, if that can be said better than by their types."""
+        return None
+
     def without_effect(self) -> Iterator[str]:
         """Paths of further fields that were given and change nothing in this request."""
         yield from ()
+
+    def check_strictly(self) -> None:
+        """Raise for what only strict mode refuses, beside fields that are unknown."""
 
 
 Body = TypeVar("Body", bound=RequestBody)
@@ -45,7 +54,7 @@ def decode(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
     try:
         request = msgspec.convert(fields, kind, str_keys=True)
     except msgspec.ValidationError as error:
-        raise request_error(str(error), fields, kind) from None
+        raise kind.explain(fields) or request_error(str(error), fields, kind) from None
     return request, _warnings(fields, request)
 
 
@@ -92,7 +101,7 @@ def _drop_nulls(fields: dict[str, Any], kind: type[RequestBody]) -> dict[str, An
 
 def _warnings(fields: dict[str, Any], request: RequestBody) -> tuple[str, ...]:
     paths = [name for name in fields if name in request.NOTED]
-    paths += request.without_effect()
+    paths += islice(request.without_effect(), MAX_WARNINGS)
     for path in _unknown_fields(fields, request, ""):
         if path in request.UNSUPPORTED:
             continue

@@ -38,10 +38,14 @@ TIERS = {"flex": ("flex", 10), "priority": ("priority", -10), "fast": ("priority
 
 
 class StreamOptions(msgspec.Struct):
-    """`include_obfuscation` is only a promise of padding, which this server never adds."""
+    """`include_obfuscation` is only a promise of padding, which this server never adds.
+
+    `continuous_usage_stats`, as vLLM has it, needs `include_usage`.
+    """
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
+    continuous_usage_stats: bool | None = None
 
 
 class GenerationRequest(RequestBody, kw_only=True):
@@ -103,6 +107,12 @@ class GenerationRequest(RequestBody, kw_only=True):
         """Sequences that are generated for each prompt."""
         return self.n
 
+    @property
+    def continuous_usage(self) -> bool:
+        """Every chunk of a stream holds the usage so far."""
+        options = self.stream_options
+        return self.include_usage and bool(options and options.continuous_usage_stats)
+
     def token_limit(self) -> int:
         """The limit that counts, -1 for none."""
         return self.max_tokens
@@ -142,8 +152,11 @@ class GenerationRequest(RequestBody, kw_only=True):
         options = self.stream_options
         if options and not self.stream:
             yield "stream_options"
-        elif options and options.include_obfuscation:
-            yield "stream_options.include_obfuscation"
+        elif options:
+            if options.include_obfuscation:
+                yield "stream_options.include_obfuscation"
+            if options.continuous_usage_stats and not options.include_usage:
+                yield "stream_options.continuous_usage_stats"
 
 
 def fold_seed(seed: int) -> int:

@@ -19,8 +19,11 @@ class Refusal(NamedTuple):
     """Values that leave the answer as it is, besides the empty ones."""
     code: str | None = "unsupported_parameter"
     reason: str = "this server does not implement it"
+    empty_is_nothing: bool = True
+    """An empty value asks for nothing; if not, only null does."""
 
 
+_EMPTY: tuple[object, ...] = ("", [], {})
 _CONSTRAINT = Refusal(reason="this server cannot constrain its output yet")
 
 OTHER_SERVERS: Mapping[str, Refusal] = {
@@ -65,8 +68,6 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
     "truncate_prompt_tokens": Refusal(),
     "skip_special_tokens": Refusal((True,)),
     "add_special_tokens": Refusal((True,)),
-    "add_generation_prompt": Refusal((True,)),
-    "continue_final_message": Refusal((False,)),
     "chat_template": Refusal(reason="the template is the model's, a request cannot bring its own"),
     "documents": Refusal(),
     "input_prefix": Refusal(),
@@ -77,7 +78,7 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
 def refuse_unsupported(fields: Mapping[str, Any], table: Mapping[str, Refusal]) -> None:
     """Raise for the first field of the table that the request asks for."""
     for name, refusal in table.items():
-        if name in fields and not _asks_for_nothing(fields[name], refusal.harmless):
+        if name in fields and not _asks_for_nothing(fields[name], refusal):
             what = "value" if refusal.code == "unsupported_value" else "parameter"
             raise RequestError(
                 f"Unsupported {what}: '{name}' cannot be honoured here: {refusal.reason}. "
@@ -87,7 +88,7 @@ def refuse_unsupported(fields: Mapping[str, Any], table: Mapping[str, Refusal]) 
             )
 
 
-def _asks_for_nothing(value: object, harmless: tuple[object, ...]) -> bool:
+def _asks_for_nothing(value: object, refusal: Refusal) -> bool:
     # `True == 1` in Python, and a boolean is not a number here: compare the types too.
-    allowed = (None, "", [], {}, *harmless)
+    allowed = (*(_EMPTY if refusal.empty_is_nothing else ()), None, *refusal.harmless)
     return any(type(value) is type(other) and value == other for other in allowed)

@@ -38,7 +38,7 @@ class Violation:
         where = _WHERE.search(message)
         path = where["path"] if where else ""
         self.text = message[: where.start()] if where else message
-        self.kind = kind
+        self.kind, self.fields = kind, fields
         self.param = path.replace("[...]", "").lstrip(".")
         self.keys: Keys = tuple(int(i) if i else name for i, name in _PATH_PART.findall(self.param))
         self.subject = f"a key of '{self.param}'" if where and where["key"] else f"'{self.param}'"
@@ -110,7 +110,8 @@ def _wrong_length(violation: Violation, match: re.Match[str]) -> RequestError:
 
 
 def _not_allowed(violation: Violation, match: re.Match[str]) -> RequestError:
-    allowed = ", ".join(f"'{value}'" for value in allowed_values(violation.kind, violation.keys))
+    values = allowed_values(violation.kind, violation.keys, violation.fields)
+    allowed = ", ".join(f"'{value}'" for value in values)
     return violation.error(
         f"Invalid value for {violation.subject}: {shown(violation.value)}. "
         f"Supported values are: {allowed}.",
@@ -139,11 +140,15 @@ def _look_up(value: Any, keys: Keys) -> Any:
     return value
 
 
-def allowed_values(kind: type[msgspec.Struct], keys: Keys) -> list[str]:
-    """The literals or tags that the type of the field at `keys` allows."""
+def allowed_values(kind: type[msgspec.Struct], keys: Keys, fields: dict[str, Any]) -> list[str]:
+    """The literals or tags that the type of the field at `keys` allows, in these `fields`."""
     nodes: list[inspect.Type] = [inspect.type_info(kind)]
-    for key in keys[:-1]:
-        nodes = [child for node in nodes for child in _children(node, key)]
+    for number, key in enumerate(keys[:-1], start=1):
+        value = _look_up(fields, keys[:number])
+        found = [child for node in nodes for child in _children(node, key)]
+        # Of messages, for example, those of the role; the last tag may be what is wrong.
+        same = [node for node in found if number < len(keys) - 1 and _has_tag_of(node, value)]
+        nodes = same or found
     values = (value for node in nodes for value in _choices(node, keys[-1]))
     return list(dict.fromkeys(values))
 
@@ -159,6 +164,15 @@ def _children(node: inspect.Type, key: str | int) -> Iterator[inspect.Type]:
         for field in node.fields:
             if field.encode_name == key:
                 yield from _alternatives(field.type)
+
+
+def _has_tag_of(node: inspect.Type, value: Any) -> bool:
+    return (
+        isinstance(node, inspect.StructType)
+        and isinstance(value, dict)
+        and node.tag_field in value
+        and value[node.tag_field] == node.tag
+    )
 
 
 def _choices(node: inspect.Type, key: str | int) -> Iterator[str]:

@@ -129,7 +129,7 @@ class Generation:
     def start_completion(self, request: CompletionRequest) -> Run:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
-        prompts = [self._encode_prompt(prompt) for prompt in request.prompt_list()]
+        prompts = [self._encode_prompt(prompt, request.suffix) for prompt in request.prompt_list()]
         shown = [
             (token_ids, self._display(request, prompt, token_ids))
             for prompt, token_ids in zip(request.prompt_list(), prompts, strict=True)
@@ -142,7 +142,9 @@ class Generation:
         prompt = self._offload(self._encode_chat, request)
         head = RunHead.new("chatcmpl", self.model_ids[0])
         texts = self._token_texts if request.logprobs else None
-        return self._start(request, [(prompt, Display(texts))], head, "messages")
+        run = self._start(request, [(prompt, Display(texts))], head, "messages")
+        run.warnings += request.unused_options(self._template.variables)
+        return run
 
     def start_score(self, request: ScoreRequest) -> Run:
         """Submit the prompt with each continuation; its choices are the continuations' tokens."""
@@ -175,16 +177,24 @@ class Generation:
         if status.info is not None:
             self._tokenizer.context_size = status.info.context_size
 
-    def _encode_prompt(self, prompt: str | list[int]) -> list[int]:
-        if isinstance(prompt, str):
-            token_ids: list[int] = self._offload(self._tokenizer.encode_text, prompt)
-            return token_ids
-        self._tokenizer.check_ids(prompt, "prompt")
-        return prompt
+    def _encode_prompt(self, prompt: str | list[int], suffix: str | None) -> list[int]:
+        if not isinstance(prompt, str):
+            self._tokenizer.check_ids(prompt, "prompt")
+        token_ids: list[int]
+        if suffix:
+            token_ids = self._offload(self._tokenizer.encode_infill, prompt, suffix)
+        elif isinstance(prompt, str):
+            token_ids = self._offload(self._tokenizer.encode_text, prompt)
+        else:
+            token_ids = prompt
+        return token_ids
 
     def _encode_chat(self, request: ChatCompletionRequest) -> list[int]:
         segments = self._template.render(
-            request.template_messages(), kwargs=request.template_kwargs()
+            request.template_messages(),
+            add_generation_prompt=request.opens_answer,
+            continue_last=request.continues_last,
+            kwargs=request.template_kwargs(),
         )
         return self._tokenizer.encode_chat(segments)
 

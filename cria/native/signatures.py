@@ -155,6 +155,12 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_vocab_get_add_eos", c_bool, (VocabPointer,)),
     # bool llama_vocab_is_eog(const struct llama_vocab * vocab, llama_token token);
     Row("llama_vocab_is_eog", c_bool, (VocabPointer, c_int32)),
+    # llama_token llama_vocab_fim_pre(const struct llama_vocab * vocab);
+    Row("llama_vocab_fim_pre", c_int32, (VocabPointer,)),
+    # llama_token llama_vocab_fim_suf(const struct llama_vocab * vocab);
+    Row("llama_vocab_fim_suf", c_int32, (VocabPointer,)),
+    # llama_token llama_vocab_fim_mid(const struct llama_vocab * vocab);
+    Row("llama_vocab_fim_mid", c_int32, (VocabPointer,)),
     # --- context
     # struct llama_context * llama_init_from_model(struct llama_model * model,
     #     struct llama_context_params params);

@@ -28,6 +28,8 @@ F32, F16, Q4_0, Q8_0 = 0, 1, 2, 8  # enum ggml_type
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6  # enum llama_token_type
 SPECIAL = (("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL))
 CHAT_MARKS = (("<|im_start|>", CONTROL), ("<|im_end|>", CONTROL))
+# llama.cpp knows them by their names.
+FIM_MARKS = tuple((f"<fim_{name}>", CONTROL) for name in ("prefix", "suffix", "middle", "pad"))
 WORDS = "the and hello world you are cat dog llama one two what who is it of to in on at by"
 
 
@@ -48,10 +50,15 @@ def write_tiny_model(
     layers: int = 2,
     context_length: int = 2048,
     chat_template: str | None = None,
+    fim: bool = False,
 ) -> None:
-    """Write the GGUF file; the same `seed` and `layers` give the same weights."""
+    """Write the GGUF file; the same `seed` and `layers` give the same weights.
+
+    With `fim`, the vocabulary has the tokens for filling in the middle.
+    """
     tensors = list(make_tensors(random.Random(seed), layers))
-    metadata = b"".join(make_metadata(layers, context_length, chat_template))
+    tokens = make_vocabulary(FIM_MARKS if fim else ())
+    metadata = b"".join(make_metadata(layers, context_length, chat_template, tokens))
     count = metadata_count(chat_template)
     with Path(path).open("wb") as file:
         head = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), count) + metadata
@@ -166,8 +173,12 @@ def tensor_headers(tensors: Iterable[Tensor]) -> Iterator[bytes]:
 # --- Metadata -----------------------------------------------------------------------------------
 
 
-def make_metadata(layers: int, context_length: int, chat_template: str | None) -> Iterator[bytes]:
-    tokens = make_vocabulary()
+def make_metadata(
+    layers: int,
+    context_length: int,
+    chat_template: str | None,
+    tokens: Sequence[tuple[str, int]],
+) -> Iterator[bytes]:
     for key, value in model_numbers(layers, context_length).items():
         yield text(key) + struct.pack("<II", 4, value)
     for key, number in (("attention.layer_norm_rms_epsilon", 1e-5), ("rope.freq_base", 1e4)):
@@ -210,11 +221,12 @@ def model_texts(chat_template: str | None) -> dict[str, str]:
     return texts if chat_template is None else {**texts, "tokenizer.chat_template": chat_template}
 
 
-def make_vocabulary() -> list[tuple[str, int]]:
+def make_vocabulary(more_marks: Iterable[tuple[str, int]] = ()) -> list[tuple[str, int]]:
     """Special tokens, every byte, printable ASCII, some words with the steps that merge to them."""
     found = dict(SPECIAL)
     found.update((f"<0x{byte:02X}>", BYTE) for byte in range(256))
     found.update(CHAT_MARKS)
+    found.update(more_marks)
     for piece in normal_pieces():
         found.setdefault(piece, NORMAL)
         if len(found) == VOCABULARY:

@@ -44,6 +44,18 @@ class Vocab:
     def add_eos(self) -> bool:
         return bool(self.library.llama_vocab_get_add_eos(self.pointer))
 
+    @property
+    def fim_ids(self) -> tuple[int, int, int] | None:
+        """The tokens that come before a prefix, a suffix and the middle that is to be filled in.
+
+        None if one of them is missing. What ends the middle is among `end_of_generation_ids`.
+        """
+        library = self.library
+        prefix = int(library.llama_vocab_fim_pre(self.pointer))
+        suffix = int(library.llama_vocab_fim_suf(self.pointer))
+        middle = int(library.llama_vocab_fim_mid(self.pointer))
+        return None if min(prefix, suffix, middle) < 0 else (prefix, suffix, middle)
+
     @cached_property
     def end_of_generation_ids(self) -> tuple[int, ...]:
         """All tokens that end a generation: end of sequence, of turn, of message."""

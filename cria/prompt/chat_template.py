@@ -6,6 +6,8 @@
 2. What a template does with a conversation is the client's business: a refusal or a failure is a
    `RequestError`, and so is every use of a model without a template that compiles.
 3. Text that a user wrote never becomes a control token (`control_text`).
+4. A last message that is to be continued is rendered with a mark behind its content, and the text
+   is cut there: whatever the template writes after a message is not written.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jinja2 import Template, TemplateError
+from jinja2 import Template, TemplateError, meta
 
 from cria.errors import RequestError
 from cria.prompt.control_text import ControlText, choose_seam, strings_of
@@ -51,6 +53,8 @@ class ChatTemplate:
         self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
         self._control_text = ControlText(control_texts)
         self._template, self.problem = _compile(source)
+        self.variables = _variables(source) if self._template and source else frozenset()
+        """The names that the template looks up, those that a request could set among them."""
         self.form = probe(self._try_render) if self._template else MessageForm()
 
     @classmethod
@@ -65,18 +69,44 @@ class ChatTemplate:
         messages: list[Message],
         *,
         add_generation_prompt: bool = True,
+        continue_last: bool = False,
         kwargs: Mapping[str, Any] | None = None,
     ) -> tuple[str, ...]:
-        """The prompt as one segment; as several if a user wrote the text of a control token."""
+        """The prompt as one segment; as several if a user wrote the text of a control token.
+
+        With `continue_last` it ends with the content of the last message.
+        """
         try:
             given = {**(kwargs or {}), "messages": self.form.normalise(messages)}
             seam = self._seam_for(given)
             if seam:
                 given = self._control_text.cut(given, seam)
-            text = self._render(given | {"add_generation_prompt": add_generation_prompt})
+            given["add_generation_prompt"] = add_generation_prompt and not continue_last
+            text = self._render_open(given, seam) if continue_last else self._render(given)
         except _FAILURES as error:
             raise _request_error(error) from error
         return tuple(text.split(seam)) if seam else (text,)
+
+    def _render_open(self, given: dict[str, Any], seam: str | None) -> str:
+        """The text up to the end of the last message's content.
+
+        Many templates trim a content. White space at the end of this one is part of what goes on,
+        and so is kept from the template and appended here.
+        """
+        *others, last = given["messages"]
+        content: str = last["content"]
+        kept = content.rstrip()
+        mark = choose_seam((self._source, seam or "", *strings_of(given)))
+        marked = [*others, last | {"content": kept + mark}]
+        before, *after = self._render(given | {"messages": marked}).split(mark)
+        if len(after) != 1:
+            raise RequestError(
+                "The model's chat template cannot leave a message open: it does not write the last "
+                "one's content once and as it is. Send 'continue_final_message': false to have the "
+                "model begin a message of its own.",
+                param="messages",
+            )
+        return before + content[len(kept) :]
 
     def _seam_for(self, given: dict[str, Any]) -> str | None:
         if not self._control_text.occurs_in(given):
@@ -103,6 +133,11 @@ def _compile(source: str | None) -> tuple[Template | None, str]:
         return make_environment().from_string(source), ""
     except _FAILURES as error:
         return None, f"This model's chat template does not compile: {_short(error)}."
+
+
+def _variables(source: str) -> frozenset[str]:
+    """Names that a template uses and does not set first; local ones may be among them."""
+    return frozenset(meta.find_undeclared_variables(make_environment().parse(source)))
 
 
 def _capped(parts: Iterator[str]) -> Iterator[str]:

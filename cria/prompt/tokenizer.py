@@ -32,6 +32,8 @@ class Vocabulary(Protocol):
     @property
     def add_eos(self) -> bool: ...
     @property
+    def fim_ids(self) -> tuple[int, int, int] | None: ...
+    @property
     def pieces(self) -> list[bytes]: ...
     @property
     def control_pieces(self) -> list[bytes]: ...
@@ -80,10 +82,29 @@ class Tokenizer:
         ids: list[int] = []
         for data in self._checked_bytes(segments, "messages"):
             ids += self._vocab.tokenize(data, add_special=False, parse_special=True)
-        bos = [self._vocab.bos_id] if self._vocab.bos_id is not None else []
-        if self._vocab.add_bos and ids[:1] != bos:
-            ids[:0] = bos
+        if self._vocab.add_bos and ids[:1] != self._bos:
+            ids[:0] = self._bos
         return ids
+
+    def encode_infill(self, prefix: str | list[int], suffix: str) -> list[int]:
+        """A prompt whose answer is the text between the two, in the order prefix, suffix, middle.
+
+        Control tokens in the texts stay text, unlike in a plain prompt: one of them could end the
+        prefix early. RequestError if the model was not trained for this.
+        """
+        if self._vocab.fim_ids is None:
+            raise RequestError(
+                "Unsupported parameter: 'suffix' cannot be honoured here: this model has no tokens "
+                "for filling in the middle. Leave it out.",
+                param="suffix",
+                code="unsupported_parameter",
+            )
+        texts = [prefix, suffix] if isinstance(prefix, str) else [suffix]
+        encoded = [self._encode_plain(data) for data in self._checked_bytes(texts, "prompt")]
+        prefix_ids = encoded[0] if isinstance(prefix, str) else prefix
+        before_prefix, before_suffix, before_middle = self._vocab.fim_ids
+        begin = self._bos if self._vocab.add_bos else []
+        return [*begin, before_prefix, *prefix_ids, before_suffix, *encoded[-1], before_middle]
 
     def check_ids(self, token_ids: Iterable[int], param: str) -> None:
         """Raise for the first id that is not in the vocabulary."""
@@ -97,6 +118,14 @@ class Tokenizer:
             if not 0 <= token_id < self._vocab.num_tokens:
                 raise self._unknown_token(token_id, "logit_bias")
 
+    @property
+    def _bos(self) -> list[int]:
+        """The begin-of-sequence token, if the vocabulary has one."""
+        return [] if self._vocab.bos_id is None else [self._vocab.bos_id]
+
+    def _encode_plain(self, data: bytes) -> list[int]:
+        return self._vocab.tokenize(data, add_special=False, parse_special=False)
+
     def _unknown_token(self, token_id: int, param: str) -> RequestError:
         return RequestError(
             f"Invalid '{param}': {token_id} is no token of this model. "
@@ -106,14 +135,14 @@ class Tokenizer:
         )
 
     def _begin_of_sequence(self) -> list[int]:
-        if self._vocab.bos_id is None:
+        if not self._bos:
             raise RequestError(
                 "Invalid 'prompt': it is empty, and this model has no token to begin with. "
                 "Send some text.",
                 param="prompt",
                 code="empty_string",
             )
-        return [self._vocab.bos_id]
+        return self._bos
 
     def _checked_bytes(self, texts: Sequence[str], param: str) -> list[bytes]:
         data = [text.encode() for text in texts]

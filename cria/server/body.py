@@ -30,6 +30,7 @@ def read_request(request: Request, kind: type[Body], config: ServerConfig) -> Bo
     decoded, warnings = decode(read_body(request, config.max_body_bytes), kind)
     if is_strict(request, config):
         refuse_warnings(decoded, warnings)
+        decoded.check_strictly()
     g.cria_warnings = warnings
     return decoded
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,15 +9,100 @@ import pytest
 from cria.api.chat import RESERVED_TEMPLATE_KWARGS, ChatChunks, encode_chat
 from cria.api.head import Choice, ResponseHead
 from cria.api.usage import Usage
-from tests.api.requests import decode_chat, refused_chat
+from tests.api.requests import USER, decode_chat, refused_chat
 
 HEAD = ResponseHead("chatcmpl-1", 1_700_000_000, "m", "fp")
 
 
+ANSWER = {"role": "assistant", "content": "Sure"}
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
 def test_max_completion_tokens_wins() -> None:
     assert decode_chat(max_tokens=3)[0].sampling_params().max_tokens == 3
-    request, _ = decode_chat(max_tokens=3, max_completion_tokens=5)
+    request, warnings = decode_chat(max_tokens=3, max_completion_tokens=5)
     assert request.sampling_params().max_tokens == 5
+    assert warnings == ("max_tokens",)
+    assert decode_chat(max_tokens=-1, max_completion_tokens=5)[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("last", "fields", "continues", "opens"),
+    [
+        (USER, {}, False, True),
+        (USER, {"add_generation_prompt": True}, False, True),
+        (USER, {"add_generation_prompt": False}, False, False),
+        (USER, {"continue_final_message": False}, False, True),
+        (ANSWER, {}, True, True),
+        (ANSWER, {"add_generation_prompt": False}, True, False),
+        (ANSWER, {"add_generation_prompt": True}, False, True),
+        (ANSWER, {"continue_final_message": True}, True, True),
+        (
+            ANSWER,
+            {"continue_final_message": True, "add_generation_prompt": False},
+            True,
+            False,
+        ),
+        (ANSWER, {"continue_final_message": False}, False, True),
+        (
+            ANSWER,
+            {"continue_final_message": False, "add_generation_prompt": False},
+            False,
+            False,
+        ),
+        (ANSWER | {"tool_calls": []}, {}, True, True),
+        (ANSWER | {"tool_calls": [CALL]}, {}, False, True),
+        (ANSWER | {"function_call": CALL["function"]}, {}, False, True),
+    ],
+)
+def test_an_answer_goes_on_or_is_a_new_message(
+    last: dict[str, Any], fields: dict[str, bool], continues: bool, opens: bool
+) -> None:
+    request, warnings = decode_chat(messages=[USER, last], **fields)
+    assert (request.continues_last, request.opens_answer, warnings) == (continues, opens, ())
+
+
+@pytest.mark.parametrize(
+    ("last", "fields"),
+    [
+        (ANSWER, {"continue_final_message": True, "add_generation_prompt": True}),
+        (USER, {"continue_final_message": True}),
+        (ANSWER | {"tool_calls": [CALL]}, {"continue_final_message": True}),
+    ],
+)
+def test_what_cannot_be_continued_is_refused(last: dict[str, Any], fields: dict[str, bool]) -> None:
+    error = refused_chat(messages=[USER, last], **fields)
+    assert (error.param, error.code) == ("continue_final_message", "invalid_value")
+
+
+def test_variables_of_the_template_win_in_order() -> None:
+    kwargs = {"reasoning_effort": "x", "thinking": True, "verbosity": 3}
+    request, warnings = decode_chat(
+        reasoning_effort="none", verbosity="low", chat_template_kwargs=kwargs
+    )
+    assert request.template_kwargs() == kwargs | {"enable_thinking": False}
+    assert warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("variables", "unused"),
+    [
+        ("", "verbosity reasoning_effort reasoning chat_template_kwargs.x"),
+        ("x", "verbosity reasoning_effort reasoning"),
+        ("verbosity reasoning_effort", "reasoning chat_template_kwargs.x"),
+        ("enable_thinking", "verbosity chat_template_kwargs.x"),
+        ("thinking", "verbosity chat_template_kwargs.x"),
+    ],
+)
+def test_fields_that_the_template_does_not_look_at_are_known(variables: str, unused: str) -> None:
+    request, _ = decode_chat(
+        reasoning_effort="none",
+        reasoning={"enabled": False},
+        verbosity="high",
+        chat_template_kwargs={"x": None},
+    )
+    assert request.unused_options(frozenset(variables.split())) == tuple(unused.split())
+    assert decode_chat()[0].unused_options(frozenset()) == ()
 
 
 def test_template_kwargs_are_scalars() -> None:
@@ -36,14 +122,28 @@ def test_hints_are_checked_and_noted() -> None:
         "safety_identifier": "s",
         "prompt_cache_key": "k",
         "prompt_cache_retention": "24h",
-        "prompt_cache_options": {},
+        "prompt_cache_options": {"mode": "explicit", "ttl": "30m"},
         "prediction": {"type": "content", "content": "x"},
-        "reasoning_effort": "none",
+        "audio": {"voice": "a", "format": "wav"},
+        "metadata": {"a": "b"},
         "parallel_tool_calls": True,
     }
     assert set(decode_chat(**noted)[1]) == set(noted)
     for name in noted:
         assert refused_chat(**{name: 5}).param == name
+
+
+def test_a_prediction_may_have_parts() -> None:
+    parts = [{"type": "text", "text": "x"}]
+    prediction = {"type": "content", "content": parts}
+    assert decode_chat(prediction=prediction)[1] == ("prediction",)
+    error = refused_chat(prediction={"type": "content", "content": [{"type": "image_url"}]})
+    assert error.param == "prediction.content[0].type"
+
+
+def test_fields_of_user_interfaces_are_unknown() -> None:
+    fields = {"chat_id": "c", "session_id": "s", "features": {"web_search": False}}
+    assert set(decode_chat(**fields)[1]) == set(fields)
 
 
 def test_the_answer_has_every_key() -> None:

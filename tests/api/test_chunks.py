@@ -36,6 +36,16 @@ def test_usage_is_null_until_the_last_chunk(kind: type[Chunks]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_every_chunk_can_have_the_usage_so_far(kind: type[Chunks]) -> None:
+    counts = iter(range(1, 9))
+    chunks = kind(ODD_HEAD, True, lambda: Usage(5, next(counts)))
+    assert isinstance(chunks, KINDS)
+    for count, chunk in enumerate((chunks.delta(0, "x"), chunks.finish(0, "stop")), start=1):
+        assert json.loads(chunk)["usage"]["completion_tokens"] == count
+    assert json.loads(chunks.usage(Usage(5, 2)))["usage"]["total_tokens"] == 7
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_any_head_is_escaped_and_shared_by_all_chunks(kind: type[Chunks]) -> None:
     chunks = kind(ODD_HEAD, include_usage=False)
     assert isinstance(chunks, KINDS)

@@ -104,6 +104,21 @@ def test_a_prompt_is_scored_if_it_is_shown_with_log_probabilities() -> None:
     assert refused_completion(logprobs=True).code == "invalid_type"
 
 
+def test_a_suffix_is_a_text() -> None:
+    request, warnings = decode_completion(suffix="x", prompt=["a", "b"])
+    assert (request.suffix, warnings) == ("x", ())
+    assert decode_completion(suffix="")[1] == ()
+    assert (refused_completion(suffix=5).param, refused_completion(suffix=["x"]).param) == (
+        "suffix",
+        "suffix",
+    )
+
+
+def test_a_suffix_cannot_be_echoed() -> None:
+    error = refused_completion(suffix="x", echo=True)
+    assert (error.param, error.code) == ("echo", "unsupported_parameter")
+
+
 def test_the_answer_has_every_key() -> None:
     choices = [Choice(0, "a", "stop"), Choice(1, "b", "length")]
     answer = json.loads(encode_completion(HEAD, choices, Usage(2, 3)))

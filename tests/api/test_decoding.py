@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.decoding import MAX_WARNINGS, RequestBody, decode
+from cria.api.fim import FimRequest
 from cria.errors import RequestError
-from tests.api.requests import USER, decode_chat, decode_completion
+from tests.api.requests import JSON_VALUES, USER, decode_chat, decode_completion
 
-KINDS = (ChatCompletionRequest, CompletionRequest)
+KINDS = (ChatCompletionRequest, CompletionRequest, FimRequest)
 OPTIONAL_CHAT_FIELDS = sorted(
     {*ChatCompletionRequest.__struct_encode_fields__, *ChatCompletionRequest.UNSUPPORTED}
     - {"model", "messages"}
@@ -97,7 +98,7 @@ def test_tiny_and_negative_zero_are_zero() -> None:
 
 
 def test_unknown_fields_are_reported_at_their_paths() -> None:
-    part = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+    part = {"type": "text", "text": "x", "annotations": [1]}
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}", "x": 1}}
     _, warnings = decode_chat(
         messages=[
@@ -105,25 +106,44 @@ def test_unknown_fields_are_reported_at_their_paths() -> None:
             {"role": "assistant", "content": None, "tool_calls": [call]},
         ],
         stream=True,
-        stream_options={"include_usage": True, "continuous_usage_stats": True},
+        stream_options={"include_usage": True, "chunk_size": 1},
         extra=1,
     )
     assert set(warnings) == {
-        "messages[0].content[0].cache_control",
+        "messages[0].content[0].annotations",
         "messages[1].tool_calls[0].function.x",
-        "stream_options.continuous_usage_stats",
+        "stream_options.chunk_size",
         "extra",
     }
 
 
 def test_fields_without_effect_are_reported() -> None:
     assert decode_completion(user="u")[1] == ("user",)
-    noted = {"user": "u", "metadata": {"a": "b"}, "verbosity": "low"}
+    noted = {"user": "u", "metadata": {"a": "b"}}
     assert set(decode_chat(**noted)[1]) == set(noted)
 
 
 def test_unsupported_fields_that_ask_for_nothing_are_not_reported() -> None:
     assert decode_chat(typical_p=1, mirostat=0, tools=[], logprobs=False)[1] == ()
+
+
+def test_hints_on_messages_and_parts_are_reported() -> None:
+    hint = {"cache_control": {"type": "ephemeral"}}
+    part = {"type": "text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    refusal = {"type": "refusal", "refusal": "x", **hint}
+    request, warnings = decode_chat(
+        messages=[
+            {"role": "user", "content": [{"type": "text", "text": "x"}, part]},
+            {"role": "assistant", "content": [refusal]},
+            {**USER, **hint},
+        ]
+    )
+    assert warnings == tuple(request.without_effect())
+    assert warnings == (
+        "messages[0].content[1].prompt_cache_breakpoint",
+        "messages[1].content[0].cache_control",
+        "messages[2].cache_control",
+    )
 
 
 def test_warnings_fit_into_a_header() -> None:
@@ -133,6 +153,8 @@ def test_warnings_fit_into_a_header() -> None:
     assert len(warnings[0]) == 100
     many = decode_chat(**{f"field{i}": 1 for i in range(1000)})[1]
     assert len(many) == MAX_WARNINGS
+    hinted = decode_chat(messages=[USER | {"cache_control": {}}] * 1000)[1]
+    assert len(hinted) == MAX_WARNINGS
 
 
 def test_a_million_of_anything_takes_little_time() -> None:
@@ -143,26 +165,9 @@ def test_a_million_of_anything_takes_little_time() -> None:
     assert time.perf_counter() - start < 5
 
 
-JSON_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=True)
-    | st.text('a5"\\é🙂\0', max_size=5)
-    | st.sampled_from(["user", "assistant", "text", "function", "{}", "auto", "none"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["role", "content", "type", "text", "tool_calls", "function", "name", "5"]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=8,
+FIELD_NAMES = sorted(
+    {"unknown", "model", "messages", "prompt", *OPTIONAL_CHAT_FIELDS, "best_of", "suffix"}
 )
-FIELD_NAMES = sorted({"unknown", "model", "messages", "prompt", *OPTIONAL_CHAT_FIELDS, "best_of"})
 
 
 @settings(deadline=None)  # the first call builds msgspec's decoders
@@ -182,6 +187,7 @@ def test_any_messages_decode_or_are_refused(messages: list[Any]) -> None:
     with suppress(RequestError):
         request, _ = decode_chat(messages=messages)
         assert len(request.template_messages()) == len(messages)
+        request.check_strictly()
 
 
 def test_a_request_without_tables_has_no_warnings() -> None:

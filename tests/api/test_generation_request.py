@@ -86,6 +86,24 @@ def test_obfuscation_is_never_added() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "continuous", "warnings"),
+    [
+        ({"include_usage": True, "continuous_usage_stats": True}, True, ()),
+        ({"include_usage": True, "continuous_usage_stats": False}, False, ()),
+        ({"include_usage": True}, False, ()),
+        ({"continuous_usage_stats": True}, False, ("stream_options.continuous_usage_stats",)),
+    ],
+)
+def test_usage_on_every_chunk_needs_usage(
+    options: dict[str, bool], continuous: bool, warnings: tuple[str, ...]
+) -> None:
+    for decode_request in (decode_chat, decode_completion):
+        request, reported = decode_request(stream=True, stream_options=options)
+        assert (request.continuous_usage, reported) == (continuous, warnings)
+    assert not decode_chat()[0].continuous_usage
+
+
+@pytest.mark.parametrize(
     ("seed", "folded"),
     [(0, 0), (7, 7), (2**32 - 2, 2**32 - 2), (2**32 - 1, 2**32 - 2), (2**40, 256), (-1, 0)],
 )

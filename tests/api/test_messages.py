@@ -3,8 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.chat import ChatCompletionMessage, ChatCompletionMessageFunctionToolCall
+from openai.types.chat.chat_completion_message_function_tool_call import Function
 
-from tests.api.requests import decode_chat, refused_chat
+from cria.api.messages import MEDIA_PARTS, media_refusal
+from tests.api.requests import JSON_VALUES, USER, decode_chat, refused_chat
 
 
 def for_template(*messages: dict[str, Any]) -> list[dict[str, Any]]:
@@ -69,7 +74,42 @@ def test_a_function_call_is_a_tool_call() -> None:
     assert message["tool_calls"] == [{"id": "", "type": "function", "function": function}]
 
 
-def test_other_kinds_of_calls_are_refused() -> None:
-    call = {"id": "c", "type": "custom", "custom": {"name": "f", "input": "x"}}
-    error = refused_chat(messages=[{"role": "assistant", "tool_calls": [call]}])
-    assert error.param == "messages[0].tool_calls[0].type"
+def test_a_call_without_its_type_is_a_function_call() -> None:
+    call = {"function": {"name": "f", "arguments": None}, "id": None, "type": None}
+    (made,) = for_template({"role": "assistant", "tool_calls": [call]})[0]["tool_calls"]
+    assert made == {"id": "", "type": "function", "function": {"name": "f", "arguments": ""}}
+
+
+@pytest.mark.parametrize(("text", "argument"), [("x = 1", "x = 1"), (None, "")])
+def test_a_custom_call_is_a_function_call_with_one_argument(
+    text: str | None, argument: str
+) -> None:
+    call = {"id": "c", "type": "custom", "custom": {"name": "f", "input": text}}
+    (made,) = for_template({"role": "assistant", "tool_calls": [call]})[0]["tool_calls"]
+    function = {"name": "f", "arguments": {"input": argument}}
+    assert made == {"id": "c", "type": "function", "function": function}
+
+
+@pytest.mark.parametrize("role", ["developer", "system", "user", "assistant", "tool", "function"])
+@pytest.mark.parametrize("kind", sorted(MEDIA_PARTS))
+def test_what_is_no_text_is_refused_where_it_stands(role: str, kind: str) -> None:
+    parts = [{"type": "text", "text": "look"}, {"type": kind, kind: {}}]
+    message = {"role": role, "content": parts, "name": "n", "tool_call_id": "c"}
+    error = refused_chat(messages=[USER, message])
+    assert (error.param, error.code) == ("messages.[1].content.[1].type", "unsupported_value")
+    assert str(error) == f"Invalid content type: '{kind}'. This model reads text only."
+
+
+@given(JSON_VALUES | st.lists(JSON_VALUES))
+def test_any_value_can_be_searched_for_media(value: Any) -> None:
+    media_refusal(value)
+
+
+def test_an_answer_can_be_sent_back_as_it_came() -> None:
+    call = ChatCompletionMessageFunctionToolCall(
+        id="c", type="function", function=Function(name="f", arguments="{}")
+    )
+    for calls in (None, [call]):
+        replayed = ChatCompletionMessage(role="assistant", content="x", tool_calls=calls)
+        _, warnings = decode_chat(messages=[USER, replayed.model_dump()])
+        assert warnings == ()

@@ -24,9 +24,11 @@ def test_what_other_servers_know_is_refused_by_name(name: str) -> None:
         ({"function_call": {"name": "f"}}, None),
         ({"response_format": {"type": "json_object"}}, "unsupported_parameter"),
         ({"modalities": ["text", "audio"]}, "unsupported_value"),
-        ({"audio": {"voice": "a", "format": "wav"}}, "unsupported_parameter"),
+        ({"modalities": ["audio"], "audio": {"format": "wav"}}, "unsupported_value"),
+        ({"echo": True}, "unsupported_parameter"),
         ({"store": True}, "unsupported_parameter"),
         ({"web_search_options": {"search_context_size": "low"}}, "unsupported_parameter"),
+        ({"web_search_options": {}}, "unsupported_parameter"),
         ({"moderation": {"model": "m"}}, "unsupported_parameter"),
         ({"mirostat": True}, "unsupported_parameter"),
     ],
@@ -36,7 +38,7 @@ def test_chat_refuses_what_it_cannot_do(fields: dict[str, Any], code: str | None
     assert (error.param, error.code) == (next(iter(fields)), code)
 
 
-@pytest.mark.parametrize("fields", [{"suffix": "x"}, {"max_completion_tokens": 3}])
+@pytest.mark.parametrize("fields", [{"max_completion_tokens": 3}])
 def test_completions_refuse_what_they_cannot_do(fields: dict[str, Any]) -> None:
     error = refused_completion(**fields)
     assert (error.param, error.code) == (next(iter(fields)), "unsupported_parameter")

@@ -73,8 +73,8 @@ def image(url: str) -> dict[str, Any]:
         ),
         (
             {"messages": [{"role": "user", "content": [image("data:")]}]},
-            "messages[0].content[0].type",
-            "invalid_value",
+            "messages.[0].content.[0].type",
+            "unsupported_value",
         ),
         (
             {"messages": [{"role": "tool", "content": "x"}]},
@@ -109,8 +109,20 @@ def test_each_mistake_has_its_code_and_path(fields: dict[str, Any], param: str, 
             f"'{'x' * 59}.... Supported values are: 'high', 'low', 'medium'.",
         ),
         (
+            {"messages": [{"role": "user", "content": [{"type": "poem"}]}]},
+            "'poem'. Supported values are: 'text'.",
+        ),
+        (
+            {"messages": [{"role": "assistant", "content": [{"type": "poem"}]}]},
+            "'poem'. Supported values are: 'text', 'refusal'.",
+        ),
+        (
+            {"messages": [{"role": "poet", "content": []}]},
+            "'poet'. Supported values are: 'developer', 'system', 'user', 'assistant', 'tool', ",
+        ),
+        (
             {"messages": [{"role": "user", "content": [image("")]}]},
-            "'image_url'. Supported values are: 'text', 'refusal'.",
+            "Invalid content type: 'image_url'. This model reads text only.",
         ),
     ],
 )

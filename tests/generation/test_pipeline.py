@@ -29,7 +29,7 @@ from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
 from cria.prompt.tokenizer import Tokenizer
 from tests.generation.fake_engine import FakeEngineClient
-from tests.prompt.fake_vocab import FakeVocab
+from tests.prompt.fake_vocab import FIM_IDS, FakeVocab
 
 T = TypeVar("T")
 TEMPLATE = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
@@ -50,8 +50,8 @@ def chat(**fields: object) -> ChatCompletionRequest:
 
 
 class Bench:
-    def __init__(self, template: str | None = TEMPLATE) -> None:
-        vocab = FakeVocab()
+    def __init__(self, template: str | None = TEMPLATE, *, fim: bool = False) -> None:
+        vocab = FakeVocab(fim=fim)
         self.client = FakeEngineClient()
         self.offloaded: list[str] = []
         text = TextSide(Tokenizer(vocab), ChatTemplate(template, "", ""), vocab.pieces)
@@ -114,6 +114,57 @@ def test_a_conversation_goes_through_the_template(bench: Bench) -> None:
     assert text_of(bench.prompts[0]) == "[user]hi"
     assert bench.offloaded == ["_encode_chat"]
     assert run.id.startswith("chatcmpl-")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "[u]hi;[a]Su"),
+        ({"continue_final_message": False}, "[u]hi;[a]Su;[a]"),
+        ({"continue_final_message": False, "add_generation_prompt": False}, "[u]hi;[a]Su;"),
+    ],
+)
+def test_a_last_answer_is_continued_unless_told_otherwise(
+    fields: dict[str, object], text: str
+) -> None:
+    source = "{% for m in messages %}[{{ m.role[0] }}]{{ m.content }};{% endfor %}"
+    bench = Bench(source + "{% if add_generation_prompt %}[a]{% endif %}")
+    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Su"}]
+    bench.generation.start_chat(chat(messages=messages, **fields))
+    assert text_of(bench.prompts[0]) == text
+
+
+def test_options_that_the_template_does_not_know_are_reported() -> None:
+    bench = Bench("{{ reasoning_effort }}{{ x }}")
+    fields: dict[str, object] = {"reasoning_effort": "low", "verbosity": "high"}
+    run = bench.generation.start_chat(chat(**fields, chat_template_kwargs={"x": 1, "y": 2}))
+    assert text_of(bench.prompts[0]) == "low1"
+    assert run.warnings == ("verbosity", "chat_template_kwargs.y")
+
+
+@pytest.mark.parametrize(("prompt", "prefix"), [("a", [97]), ([5, 6], [5, 6])])
+def test_a_suffix_makes_a_gap_to_fill(prompt: str | list[int], prefix: list[int]) -> None:
+    bench = Bench(fim=True)
+    bench.generation.start_completion(completion(prompt=prompt, suffix="b"))
+    before_prefix, before_suffix, before_middle = FIM_IDS
+    assert bench.prompts == [[before_prefix, *prefix, before_suffix, 98, before_middle]]
+    assert bench.offloaded == ["encode_infill"]
+
+
+def test_every_prompt_of_a_list_has_the_suffix() -> None:
+    bench = Bench(fim=True)
+    bench.generation.start_completion(completion(prompt=["a", "b"], suffix="c"))
+    assert [prompt[-2:] for prompt in bench.prompts] == [[99, FIM_IDS[2]]] * 2
+    with pytest.raises(RequestError, match="no token of this model"):
+        bench.generation.start_completion(completion(prompt=[10**6], suffix="c"))
+
+
+def test_a_model_that_fills_no_gaps_takes_no_suffix(bench: Bench) -> None:
+    bench.generation.start_completion(completion(prompt="a", suffix=""))
+    assert bench.offloaded == ["encode_text"]
+    with pytest.raises(RequestError) as caught:
+        bench.generation.start_completion(completion(suffix="b"))
+    assert caught.value.param == "suffix"
 
 
 @pytest.mark.parametrize(

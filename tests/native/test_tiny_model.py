@@ -46,6 +46,9 @@ def test_the_vocabulary_is_whole() -> None:
     assert len(pieces) == len(set(pieces)) == tiny_model.VOCABULARY
     assert pieces[:3] == ["<unk>", "<s>", "</s>"]
     assert pieces[3] == "<0x00>" and pieces[258] == "<0xFF>"
+    with_marks = [piece for piece, _ in tiny_model.make_vocabulary(tiny_model.FIM_MARKS)]
+    assert len(with_marks) == len(set(with_marks)) == tiny_model.VOCABULARY
+    assert {piece for piece, _ in tiny_model.FIM_MARKS} <= set(with_marks) - set(pieces)
 
 
 def test_weights_are_of_the_kinds_with_kernels_of_their_own() -> None:
@@ -87,6 +90,19 @@ def test_any_bytes_are_tokenised_without_loss(model: Model, text: bytes) -> None
     ids = model.vocab.tokenize(text, add_special=False, parse_special=False)
     pieces = b"".join(model.vocab.pieces[token] for token in ids)
     assert pieces.removeprefix(b" ") == text.removeprefix(b" ")
+
+
+def test_it_can_have_tokens_for_filling_in_the_middle(model: Model, tmp_path: Path) -> None:
+    assert model.vocab.fim_ids is None
+    write_tiny_model(tmp_path / "fim.gguf", fim=True)
+    filling = Model(load(), str(tmp_path / "fim.gguf"))
+    ids = filling.vocab.fim_ids
+    assert ids is not None
+    names = [filling.vocab.control_pieces[token] for token in ids]
+    assert names == [b"<fim_prefix>", b"<fim_suffix>", b"<fim_middle>"]
+    padding = filling.vocab.control_pieces.index(b"<fim_pad>")
+    assert padding in filling.vocab.end_of_generation_ids
+    filling.close()
 
 
 def test_words_merge(model: Model) -> None:

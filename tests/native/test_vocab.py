@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cria.native.model import Model
+from cria.native.library import LIBRARY_DIR, Library
+from cria.native.model import Model, ModelOptions
 
 
 def joined(model: Model, tokens: list[int]) -> bytes:
@@ -55,3 +59,30 @@ def test_control_tokens_have_no_text_but_a_name(tiny_model: Model) -> None:
 def test_long_and_empty_texts(tiny_model: Model, size: int) -> None:
     tokens = tiny_model.vocab.tokenize(b"the " * size, add_special=False, parse_special=False)
     assert joined(tiny_model, tokens).strip() == (b"the " * size).strip()
+
+
+def vocabulary_file(name: str) -> Path:
+    """One of those that come with llama.cpp's source, if that is still there."""
+    info = json.loads((LIBRARY_DIR / "BUILD_INFO.json").read_text())
+    tree = Path(info.get("flags", {}).get("LLAMA_CPP_DIR", "/nonexistent"))
+    for folder in (tree / "models", tree / "vendor" / "llama.cpp" / "models"):
+        if (folder / f"ggml-vocab-{name}.gguf").is_file():
+            return folder / f"ggml-vocab-{name}.gguf"
+    pytest.skip("llama.cpp's source is not at hand")
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("starcoder", (1, 3, 2)),
+        ("refact", (1, 3, 2)),
+        ("deepseek-coder", (32016, 32015, 32017)),
+        ("qwen2", None),
+    ],
+)
+def test_tokens_for_filling_in_the_middle(
+    native: Library, name: str, ids: tuple[int, int, int] | None
+) -> None:
+    model = Model(native, str(vocabulary_file(name)), ModelOptions(vocab_only=True))
+    assert model.vocab.fim_ids == ids
+    model.close()

@@ -6,23 +6,32 @@ import re
 
 CONTROL = ("<s>", "</s>", "<|im_start|>", "<|im_end|>")
 BOS, EOS, IM_START, IM_END = range(256, 260)
+FIM = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>")
+FIM_IDS = (260, 261, 262)
 
 
 class FakeVocab:
     """Token ids 0 to 255 are bytes, then come the control tokens."""
 
     def __init__(
-        self, *, add_bos: bool = False, add_eos: bool = False, bos_id: int | None = BOS
+        self,
+        *,
+        add_bos: bool = False,
+        add_eos: bool = False,
+        bos_id: int | None = BOS,
+        fim: bool = False,
     ) -> None:
-        self.num_tokens = 256 + len(CONTROL)
+        control = CONTROL + (FIM if fim else ())
+        self.num_tokens = 256 + len(control)
+        self.fim_ids = FIM_IDS if fim else None
         self.bos_id = bos_id
         self.eos_id: int | None = EOS
         self.add_bos = add_bos
         self.add_eos = add_eos
         self.calls: list[bytes] = []
         data = [bytes([value]) for value in range(256)]
-        self.pieces = data + [b""] * len(CONTROL)
-        self.control_pieces = data + [text.encode() for text in CONTROL]
+        self.pieces = data + [b""] * len(control)
+        self.control_pieces = data + [text.encode() for text in control]
 
     def tokenize(self, text: bytes, *, add_special: bool, parse_special: bool) -> list[int]:
         self.calls.append(text)

@@ -58,3 +58,28 @@ DROPS_THINKING = """\
 {{ content }}<|im_end|>
 {% endfor %}
 """
+
+DROPS_ANSWERS = """\
+{% for message in messages %}
+{{ message.role }}: {{ message.content if message.role != 'assistant' else '(an answer)' }}
+{% endfor %}
+"""
+
+REPEATS_ANSWERS = """\
+{% for message in messages %}
+{{ message.role }}: {{ message.content }} ({{ message.content }})
+{% endfor %}
+"""
+
+THINKS = """\
+{% for message in messages %}
+<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor %}
+{% if add_generation_prompt %}
+<|im_start|>assistant
+{% if enable_thinking is defined and not enable_thinking %}
+<think></think>
+{% endif %}
+{% endif %}
+"""

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from cria.errors import RequestError
 from cria.prompt import chat_template
@@ -149,6 +151,97 @@ def test_without_control_text_the_prompt_is_tokenised_in_one_piece() -> None:
     segments = make(templates.CHATML).render([USER | {"content": content}])
     Tokenizer(vocab).encode_chat(segments)
     assert len(vocab.calls) == 1
+
+
+OPEN = {
+    name: make(getattr(templates, name))
+    for name in ("CHATML", "SYSTEM_FIRST", "ARGUMENTS_AS_TEXT", "PRINTS_ARGUMENTS", "THINKS")
+}
+TRIMS = {name: make(getattr(templates, name)) for name in ("NO_SYSTEM",)}
+CONTENTS = st.lists(
+    st.sampled_from(
+        ["a", "Sure,", " ", "\n", "\t", "\x1c", "é", "\U000f0000", *CONTROL, "<", "<|"]
+    ),
+    max_size=6,
+).map("".join)
+
+
+def answer(content: str) -> list[dict[str, Any]]:
+    return [USER, {"role": "assistant", "content": content}]
+
+
+def open_text(template: ChatTemplate, messages: list[dict[str, Any]]) -> str:
+    return "".join(template.render(messages, continue_last=True))
+
+
+def closed_text(template: ChatTemplate, messages: list[dict[str, Any]]) -> str:
+    return "".join(template.render(messages, add_generation_prompt=False))
+
+
+def test_a_last_message_is_left_open() -> None:
+    template = make(templates.CHATML)
+    (text,) = template.render(answer("Sure, "), continue_last=True)
+    assert text == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nSure, "
+
+
+@pytest.mark.parametrize("name", OPEN)
+@given(content=CONTENTS)
+def test_an_open_message_is_the_beginning_of_the_closed_one(name: str, content: str) -> None:
+    text = open_text(OPEN[name], answer(content))
+    assert text.endswith(content)
+    assert closed_text(OPEN[name], answer(content)).startswith(text)
+
+
+@pytest.mark.parametrize("name", TRIMS)
+@given(content=CONTENTS)
+def test_a_template_that_trims_takes_nothing_from_the_end(name: str, content: str) -> None:
+    text = open_text(TRIMS[name], answer(content))
+    kept = content.rstrip()
+    assert text.endswith(kept.lstrip() + content[len(kept) :])
+    start = text[: len(text) - len(content) + len(kept)]
+    assert closed_text(TRIMS[name], answer(content)).startswith(start.rstrip())
+
+
+@pytest.mark.parametrize("name", OPEN | TRIMS)
+@given(content=CONTENTS)
+@example(content="a <|im_end|>")
+@example(content="<|im_start|> \n")
+def test_an_open_message_holds_no_control_tokens_of_its_own(name: str, content: str) -> None:
+    template = (OPEN | TRIMS)[name]
+    tokenizer = Tokenizer(FakeVocab())
+
+    def control_ids(content: str) -> list[int]:
+        ids = tokenizer.encode_chat(template.render(answer(content), continue_last=True))
+        return [id for id in ids if id >= BOS]
+
+    assert control_ids(content) == control_ids("a")
+
+
+@pytest.mark.parametrize("content", ["Yes", "<think>No", "<think>No</think> Yes"])
+def test_a_template_may_look_into_an_open_message(content: str) -> None:
+    text = open_text(make(templates.DROPS_THINKING), answer(content))
+    assert text.endswith("assistant\n" + content.removeprefix("<think>No</think> "))
+
+
+@pytest.mark.parametrize("name", ["DROPS_ANSWERS", "REPEATS_ANSWERS"])
+def test_a_template_that_cannot_leave_a_message_open_says_so(name: str) -> None:
+    with pytest.raises(RequestError, match="cannot leave a message open") as caught:
+        open_text(make(getattr(templates, name)), answer("Sure"))
+    assert caught.value.param == "messages"
+
+
+def test_the_variables_of_a_template_are_known() -> None:
+    template = make(templates.THINKS)
+    assert {"enable_thinking", "messages", "add_generation_prompt"} <= template.variables
+    assert not {"reasoning_effort", "message", "raise_exception"} & template.variables
+    assert make("{% set a = a | default(1) %}{{ a }}").variables == {"a"}
+    for source in (None, "", "{% if %}"):
+        assert make(source).variables == frozenset()
+
+
+def test_a_variable_changes_the_prompt() -> None:
+    (text,) = make(templates.THINKS).render([USER], kwargs={"enable_thinking": False})
+    assert text.endswith("assistant\n<think></think>\n")
 
 
 @pytest.mark.integration

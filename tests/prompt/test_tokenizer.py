@@ -4,7 +4,7 @@ import pytest
 
 from cria.errors import RequestError
 from cria.prompt.tokenizer import Tokenizer
-from tests.prompt.fake_vocab import BOS, CONTROL, EOS, IM_START, FakeVocab
+from tests.prompt.fake_vocab import BOS, CONTROL, EOS, FIM_IDS, IM_START, FakeVocab
 
 
 def test_control_texts_are_those_of_tokens_without_visible_text() -> None:
@@ -48,6 +48,43 @@ def test_a_conversation_begins_with_one_begin_of_sequence_token() -> None:
 
 def test_segments_are_tokenised_one_by_one() -> None:
     assert Tokenizer(FakeVocab()).encode_chat(("<", "s>", "<s>")) == [*b"<s>", BOS]
+
+
+@pytest.mark.parametrize(
+    ("vocab", "begin"),
+    [
+        (FakeVocab(fim=True), []),
+        (FakeVocab(fim=True, add_bos=True, add_eos=True), [BOS]),
+        (FakeVocab(fim=True, add_bos=True, bos_id=None), []),
+    ],
+)
+@pytest.mark.parametrize(("prefix", "prefix_ids"), [("ab", [97, 98]), ("", []), ([5, 6], [5, 6])])
+def test_what_stands_between_two_texts(
+    vocab: FakeVocab, begin: list[int], prefix: str | list[int], prefix_ids: list[int]
+) -> None:
+    before_prefix, before_suffix, before_middle = FIM_IDS
+    ids = Tokenizer(vocab).encode_infill(prefix, "c")
+    assert ids == [*begin, before_prefix, *prefix_ids, before_suffix, 99, before_middle]
+
+
+def test_texts_around_a_gap_hold_no_control_tokens() -> None:
+    ids = Tokenizer(FakeVocab(fim=True)).encode_infill("a<fim_suffix></s>", "<fim_middle>")
+    assert [id for id in ids if id > 255] == list(FIM_IDS)
+    assert bytes(id for id in ids if id < 256) == b"a<fim_suffix></s><fim_middle>"
+
+
+def test_a_model_that_fills_no_gaps_says_so() -> None:
+    with pytest.raises(RequestError, match="no tokens for filling in the middle") as caught:
+        Tokenizer(FakeVocab()).encode_infill("a", "b")
+    assert (caught.value.param, caught.value.code) == ("suffix", "unsupported_parameter")
+
+
+def test_hopelessly_long_texts_around_a_gap_are_refused() -> None:
+    vocab = FakeVocab(fim=True)
+    with pytest.raises(RequestError) as caught:
+        Tokenizer(vocab, context_size=16).encode_infill("a", "b" * 100_000)
+    assert (caught.value.param, caught.value.code) == ("prompt", "context_length_exceeded")
+    assert vocab.calls == []
 
 
 def test_ids_have_to_be_in_the_vocabulary() -> None:

@@ -9,6 +9,7 @@ from flask import Flask, Request, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from cria.api.completions import CompletionRequest
+from cria.api.decoding import RequestBody
 from cria.config import ServerConfig
 from cria.errors import RequestError
 from cria.server import body
@@ -80,6 +81,20 @@ def test_strict_mode_refuses_them(config: ServerConfig, headers: dict[str, str])
 
 def test_strict_mode_lets_hints_pass() -> None:
     assert read(b'{"model":"m","prompt":"p","user":"u"}', ServerConfig(strict=True)) == ("user",)
+
+
+def test_strict_mode_looks_closer_at_what_a_request_says() -> None:
+    class Picky(RequestBody):
+        def check_strictly(self) -> None:
+            raise RequestError("not like this", param="x")
+
+    def read_picky(strict: bool) -> Picky:
+        with Flask("test").test_request_context(method="POST", data=b"{}"):
+            return body.read_request(request, Picky, ServerConfig(strict=strict))
+
+    read_picky(strict=False)
+    with pytest.raises(RequestError, match="not like this"):
+        read_picky(strict=True)
 
 
 def test_strict_mode_wants_stream_options_only_with_stream() -> None:

@@ -20,7 +20,8 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
         run = generation.start_chat(wanted)
         add_warnings(run.warnings)
         if wanted.stream:
-            chunks = ChatChunks(head_of(run), wanted.include_usage)
+            usage_so_far = (lambda: run.usage) if wanted.continuous_usage else None
+            chunks = ChatChunks(head_of(run), wanted.include_usage, usage_so_far)
             return stream_response(run, chunks, wanted.include_usage, request.environ)
         choices = collect(run, request.environ)
         return json_response(encode_chat(head_of(run), choices, run.usage))

@@ -20,7 +20,8 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
         run = generation.start_completion(wanted)
         add_warnings(run.warnings)
         if wanted.stream:
-            chunks = CompletionChunks(head_of(run), wanted.include_usage)
+            usage_so_far = (lambda: run.usage) if wanted.continuous_usage else None
+            chunks = CompletionChunks(head_of(run), wanted.include_usage, usage_so_far)
             return stream_response(run, chunks, wanted.include_usage, request.environ)
         choices = wanted.answered(collect(run, request.environ))
         return json_response(encode_completion(head_of(run), choices, run.usage))

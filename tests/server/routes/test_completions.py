@@ -48,3 +48,10 @@ def test_a_crash_is_a_503_or_an_event(client: FlaskClient, generation: FakeGener
     assert stream.status_code == 200
     assert stream.text.count("engine_crashed") == 1
     assert "[DONE]" not in stream.text
+
+
+def test_usage_on_every_chunk_when_asked(client: FlaskClient) -> None:
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    body = {**BODY, "stream": True, "stream_options": options}
+    text = client.post("/v1/completions", json=body).text
+    assert text.count('"usage":{"prompt_tokens":3') == text.count("data: {") >= 4
