@@ -6,21 +6,16 @@ the one in the model's file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from lm_eval.api.instance import Instance
 from lm_eval.models.openai_completions import LocalCompletionsAPI
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-from cria.native import library
-from cria.native.batch import Batch
-from cria.native.context import Context, ContextOptions
-from cria.native.model import Model
 from tests.clients.marks import CLIENT
+from tests.raw_model import RawModel
 
 pytestmark = CLIENT
 
@@ -40,62 +35,35 @@ TEXT = (
     "Whoever compares models by perplexity needs exactly these numbers."
 )
 TOLERANCE = 1e-3
-CELLS = 128
 
 
-class Reference:
-    """Log probabilities straight from the model: one sequence, one call, double precision."""
+class Vocabulary:
+    """The model's own, in the shape of the ones that the harness fetches."""
 
-    def __init__(self, path: Path) -> None:
-        self.model = Model(library.load(), str(path))
-        self.vocab = self.model.vocab
-        options = ContextOptions(
-            num_cells=CELLS,
-            num_sequences=1,
-            batch_size=CELLS,
-            ubatch_size=CELLS,
-            num_threads=1,
-            num_outputs=CELLS,
-        )
-        self.context = Context(self.model, options)
-
-    def encode(self, text: str) -> list[int]:
-        return self.vocab.tokenize(text.encode(), add_special=False, parse_special=False)
+    def __init__(self, raw: RawModel) -> None:
+        self.encode = raw.tokenize
+        # What it puts before a text that has nothing before it.
+        self.eot_token = raw.bos_id
 
     def encode_batch(self, texts: tuple[str, ...]) -> list[list[int]]:
         return [self.encode(text) for text in texts]
 
-    @property
-    def eot_token(self) -> int:
-        """What the harness puts before a text that has nothing before it."""
-        assert self.vocab.bos_id is not None
-        return self.vocab.bos_id
-
-    def log_likelihood(self, context: list[int], continuation: list[int]) -> tuple[float, bool]:
-        """The continuation's log probability, and whether it is the greedy one."""
-        tokens = np.array(context + continuation, np.int32)
-        batch = Batch(CELLS)
-        num = len(tokens) - 1
-        batch.append_each(tokens[:-1], np.arange(num), np.zeros(num, np.int32), output=True)
-        self.context.clear()
-        self.context.decode(batch)
-        rows = self.context.logits(num)[len(context) - 1 :].astype(np.float64)
-        chosen = rows[np.arange(len(continuation)), continuation]
-        peaks = rows.max(axis=1)
-        sums = np.log(np.exp(rows - peaks[:, None]).sum(axis=1)) + peaks
-        greedy = rows.argmax(axis=1) == np.array(continuation)
-        return float((chosen - sums).sum()), bool(greedy.all())
-
 
 @pytest.fixture(scope="module")
-def reference(default_model: Path) -> Iterator[Reference]:
-    reference = Reference(default_model)
-    yield reference
-    reference.context.close()
-    reference.model.close()
+def raw(default_model: Path) -> RawModel:
+    return RawModel(default_model)
 
 
-def harness(base_url: str, reference: Reference, **options: Any) -> LocalCompletionsAPI:
+def log_likelihood(
+    raw: RawModel, context: list[int], continuation: list[int]
+) -> tuple[float, bool]:
+    """The continuation's log probability, and whether it is the greedy one."""
+    rows = raw.log_softmax(context + continuation[:-1])[len(context) - 1 :]
+    total = sum(row[token] for row, token in zip(rows, continuation, strict=True))
+    return float(total), rows.argmax(axis=1).tolist() == continuation
+
+
+def harness(base_url: str, raw: RawModel, **options: Any) -> LocalCompletionsAPI:
     """The class of `--model local-completions`, with the model's vocabulary."""
     api = LocalCompletionsAPI(
         base_url=f"{base_url}/completions",
@@ -106,7 +74,7 @@ def harness(base_url: str, reference: Reference, **options: Any) -> LocalComplet
         **options,
     )
     # The kind of vocabulary that is an object with `encode` and `eot_token`.
-    api.tokenizer, api.tokenizer_backend = reference, "tiktoken"
+    api.tokenizer, api.tokenizer_backend = Vocabulary(raw), "tiktoken"
     api.tokenized_requests = True
     return api
 
@@ -120,13 +88,13 @@ def instances(kind: str, *arguments: tuple[Any, ...]) -> list[Instance]:
     [{}, {"batch_size": 4}, {"num_concurrent": 3}],
     ids=["one by one", "in batches", "at the same time"],
 )
-def test_log_likelihood(base_url: str, reference: Reference, options: dict[str, int]) -> None:
-    api = harness(base_url, reference, **options)
+def test_log_likelihood(base_url: str, raw: RawModel, options: dict[str, int]) -> None:
+    api = harness(base_url, raw, **options)
     found = api.loglikelihood(instances("loglikelihood", *PAIRS), disable_tqdm=True)
     wanted = [
-        reference.log_likelihood(*api._encode_pair(context, continuation))
+        log_likelihood(raw, *api._encode_pair(context, continuation))
         if context
-        else reference.log_likelihood([reference.eot_token], reference.encode(continuation))
+        else log_likelihood(raw, [raw.bos_id], raw.tokenize(continuation))
         for context, continuation in PAIRS
     ]
     assert [number for number, _ in found] == pytest.approx([n for n, _ in wanted], abs=TOLERANCE)
@@ -134,28 +102,28 @@ def test_log_likelihood(base_url: str, reference: Reference, options: dict[str, 
     assert {greedy for _, greedy in wanted} == {True, False}, "the pairs show both"
 
 
-def test_log_likelihood_of_a_text_in_windows(base_url: str, reference: Reference) -> None:
-    api = harness(base_url, reference, max_length=WINDOW)
+def test_log_likelihood_of_a_text_in_windows(base_url: str, raw: RawModel) -> None:
+    api = harness(base_url, raw, max_length=WINDOW)
     found = api.loglikelihood_rolling(
         instances("loglikelihood_rolling", (TEXT,)), disable_tqdm=True
     )
     windows = [
         make_disjoint_window(window)
         for window in get_rolling_token_windows(
-            token_list=reference.encode(TEXT),
-            prefix_token=reference.eot_token,
+            token_list=raw.tokenize(TEXT),
+            prefix_token=raw.bos_id,
             max_seq_len=api.max_length - 1,
             context_len=1,
         )
     ]
     assert len(windows) > 1
-    wanted = sum(reference.log_likelihood(*window)[0] for window in windows)
+    wanted = sum(log_likelihood(raw, *window)[0] for window in windows)
     assert found == [pytest.approx(wanted, abs=TOLERANCE * len(windows))]
 
 
-def test_generation(base_url: str, reference: Reference, story: str) -> None:
+def test_generation(base_url: str, raw: RawModel, story: str) -> None:
     """Tokens in, text out, up to a stop string."""
-    api = harness(base_url, reference)
+    api = harness(base_url, raw)
     arguments = {"until": ["\n\n\n"], "max_gen_toks": 8, "temperature": 0, "do_sample": False}
     requests = instances("generate_until", ("Once upon a time", arguments))
     assert api.generate_until(requests, disable_tqdm=True) == [story]
