@@ -28,6 +28,7 @@ class RealServer:
         self.process = process
         self.url = url
         self.log = log
+        self._clients: list[openai.OpenAI] = []
 
     @classmethod
     @contextmanager
@@ -40,16 +41,25 @@ class RealServer:
             )
         with process:
             try:
-                yield cls(process, _read_url(process, log), log)
+                running = cls(process, _read_url(process, log), log)
+                yield running
+                running.close_clients()
             finally:
                 process.terminate()
                 process.wait(PATIENCE_SECONDS)
 
     def client(self, **options: Any) -> openai.OpenAI:
-        """The official client, without retries."""
-        return openai.OpenAI(
+        """The official client, without retries; it is closed when the server is."""
+        client = openai.OpenAI(
             **{"base_url": f"{self.url}/v1", "api_key": "none", "max_retries": 0, **options}
         )
+        self._clients.append(client)
+        return client
+
+    def close_clients(self) -> None:
+        """Else their sockets would be a warning in whichever test is running when they go."""
+        for client in self._clients:
+            client.close()
 
     def counters(self) -> dict[str, int]:
         """The engine's own counters."""
