@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -19,10 +20,20 @@ MAX_TOKENS = 8
 TINY_CHAT = {"max_tokens": MAX_TOKENS, "temperature": 0.0}
 
 
+def is_wanted(config: pytest.Config) -> bool:
+    return "clients" in config.option.markexpr.replace("not clients", "")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Nothing here is imported, unless `-m` names the marker."""
-    wanted = "clients" in config.option.markexpr.replace("not clients", "")
-    return None if wanted else True
+    return None if is_wanted(config) else True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The garbage of clients (see `marks.CLIENT`) is found at the very end too."""
+    if is_wanted(config):
+        warnings.filterwarnings("ignore", "unclosed", ResourceWarning)
 
 
 class Greeting(NamedTuple):
