@@ -55,6 +55,16 @@ def test_messages_as_lists_of_parts(options: dict[str, Any]) -> None:
     assert plain.usage_metadata["input_tokens"] == parts.usage_metadata["input_tokens"]
 
 
+def test_log_probabilities(options: dict[str, Any], greeting: Greeting) -> None:
+    chat = ChatOpenAI(**options, **TINY_CHAT, logprobs=True, top_logprobs=2)
+    plain = chat.invoke("Hi").response_metadata["logprobs"]["content"]
+    assert "".join(token["token"] for token in plain) == greeting.text
+    assert all(token["top_logprobs"][0]["token"] == token["token"] for token in plain)
+    chunks = [chunk.response_metadata.get("logprobs") or {} for chunk in chat.stream("Hi")]
+    streamed = [token for chunk in chunks for token in chunk.get("content") or []]
+    assert [token["token"] for token in streamed] == [token["token"] for token in plain]
+
+
 def test_completion(options: dict[str, Any], story: str) -> None:
     model = OpenAI(**options, **TINY_CHAT)
     assert model.invoke("Once upon a time") == story

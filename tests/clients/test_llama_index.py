@@ -48,6 +48,16 @@ def test_completion(base_url: str, story: str) -> None:
     assert streamed[-1].text == story and len(streamed) > 4
 
 
+def test_log_probabilities_of_both_routes(base_url: str, greeting: Greeting, story: str) -> None:
+    options = {"logprobs": True, "top_logprobs": 2}
+    chat = model(base_url, is_chat_model=True, **options).chat(HI)
+    completion = model(base_url, **options).complete("Once upon a time")
+    for answer, text in ((chat, greeting.text), (completion, story)):
+        assert answer.logprobs is not None
+        assert "".join(first.token for first, _ in answer.logprobs) == text
+        assert all(first.logprob >= second.logprob for first, second in answer.logprobs)
+
+
 def test_unknown_model(base_url: str) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         model(base_url, model="nope").complete("Hi")
