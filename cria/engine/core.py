@@ -61,7 +61,7 @@ class EngineCore:
         """Receive, schedule, start; keep the books and send what is ready meanwhile; finish."""
         self._receive()
         began = time.monotonic()
-        batch = self._scheduler.schedule()
+        batch = self._scheduler.schedule(began)
         if batch.is_empty:
             self._last_step = None
             self._send()
@@ -76,7 +76,8 @@ class EngineCore:
             self._runner.lose(batch)
             self._scheduler.fail(batch, str(error))
         else:
-            self._scheduler.advance(batch, tokens, self._seconds_since(began))
+            seconds = self._seconds_since(began)
+            self._scheduler.advance(batch, tokens, seconds, time.monotonic())
         self._has_news = True
 
     def _receive(self) -> None:
