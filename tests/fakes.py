@@ -10,6 +10,7 @@ import msgspec
 
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
+from cria.api.extras import Extras
 from cria.api.models import ModelCard
 from cria.api.usage import Usage
 from cria.errors import ClientGone
@@ -45,6 +46,8 @@ class FakeRun:
     usage = Usage(3, 2)
     warnings: tuple[str, ...] = ()
     service_tier: str | None = None
+    extras = Extras()
+    returns_token_ids = False
 
     def __init__(self, script: Script, number: int) -> None:
         self.id = f"run-{number}"
@@ -67,6 +70,9 @@ class FakeRun:
                     yield step
         finally:
             self.open = False
+
+    def prompt_token_ids(self, index: int) -> list[int] | None:
+        return [1, 2, 3] if self.returns_token_ids else None
 
     def cancel(self) -> None:
         self.open = False

@@ -8,9 +8,11 @@ from typing import Annotated, ClassVar, cast
 import msgspec
 from msgspec import Meta
 
-from cria.api.chunks import Chunks, encode_text
+from cria.api.chunks import Chunks, encode_text, ids_member
+from cria.api.extras import NO_EXTRAS, Extras, Truncated, encode_members
 from cria.api.generation_request import MAX_CHOICES, GenerationRequest, TokenId, TokenLimit
 from cria.api.head import Choice, ResponseHead
+from cria.api.timings import TimingsObject
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
@@ -88,6 +90,8 @@ class _Choice(msgspec.Struct):
     index: int
     logprobs: None
     finish_reason: str
+    token_ids: Sequence[int] | msgspec.UnsetType = msgspec.UNSET
+    prompt_token_ids: Sequence[int] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Completion(msgspec.Struct):
@@ -99,9 +103,13 @@ class _Completion(msgspec.Struct):
     usage: UsageObject
     system_fingerprint: str
     service_tier: str | msgspec.UnsetType = msgspec.UNSET
+    timings: TimingsObject | msgspec.UnsetType = msgspec.UNSET
+    truncated: Truncated | msgspec.UnsetType = msgspec.UNSET
 
 
-def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> bytes:
+def encode_completion(
+    head: ResponseHead, choices: Sequence[Choice], usage: Usage, extras: Extras = NO_EXTRAS
+) -> bytes:
     """The body of an answer that is not streamed."""
     return msgspec.json.encode(
         _Completion(
@@ -109,12 +117,23 @@ def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usag
             object=OBJECT,
             created=head.created,
             model=head.model,
-            choices=[_Choice(c.text, c.index, None, c.finish_reason) for c in choices],
+            choices=[_completion_choice(choice) for choice in choices],
             usage=usage_object(usage),
             system_fingerprint=head.system_fingerprint,
             service_tier=head.service_tier or msgspec.UNSET,
+            timings=extras.timings or msgspec.UNSET,
+            truncated=extras.truncated or msgspec.UNSET,
         )
     )
+
+
+def _completion_choice(choice: Choice) -> _Choice:
+    made = _Choice(choice.text, choice.index, None, choice.finish_reason)
+    if choice.token_ids is not None:
+        made.token_ids = choice.token_ids
+    if choice.prompt_token_ids is not None:
+        made.prompt_token_ids = choice.prompt_token_ids
+    return made
 
 
 class CompletionChunks(Chunks):
@@ -122,23 +141,34 @@ class CompletionChunks(Chunks):
 
     OBJECT = OBJECT
 
-    def start(self, index: int) -> bytes | None:
-        """Completions have no opening chunk."""
-        return None
+    def start(self, index: int, prompt_token_ids: Sequence[int] | None = None) -> bytes | None:
+        """Completions have no opening chunk, unless it tells the tokens of the prompt."""
+        if prompt_token_ids is None:
+            return None
+        ids = ids_member(b"token_ids", ()) + ids_member(b"prompt_token_ids", prompt_token_ids)
+        return self._chunk(index, b'""', b"null" + ids)
 
-    def delta(self, index: int, text: str) -> bytes:
-        """Some new text of one choice."""
-        return self._chunk(index, encode_text(text), b"null")
+    def delta(self, index: int, text: str, token_ids: Sequence[int] | None = None) -> bytes:
+        """Some new text of one choice, and the tokens since its last chunk."""
+        return self._chunk(index, encode_text(text), b"null" + ids_member(b"token_ids", token_ids))
 
-    def finish(self, index: int, finish_reason: str) -> bytes:
+    def finish(
+        self,
+        index: int,
+        finish_reason: str,
+        token_ids: Sequence[int] | None = None,
+        extras: Extras = NO_EXTRAS,
+    ) -> bytes:
         """The last chunk of one choice."""
-        return self._chunk(index, b'""', encode_text(finish_reason))
+        end = encode_text(finish_reason) + ids_member(b"token_ids", token_ids)
+        return self._chunk(index, b'""', end, encode_members(extras))
 
-    def _chunk(self, index: int, text: bytes, finish_reason: bytes) -> bytes:
+    def _chunk(self, index: int, text: bytes, finish_reason: bytes, members: bytes = b"") -> bytes:
+        """`finish_reason` may have further members of the choice behind it."""
         return b'%b%d,"text":%b,"logprobs":null,"finish_reason":%b%b' % (
             self._open_choice,
             index,
             text,
             finish_reason,
-            self._close_choice,
+            self._close_with(members) if members else self._close_choice,
         )

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from cria.api.decoding import RequestBody
+from cria.api.overflow import OverflowPolicy, OverflowWish, TokenCount, check_overflow
 from cria.errors import RequestError
 from cria.sampling_params import UNLIMITED, SamplingParams
 
@@ -69,11 +70,17 @@ class GenerationRequest(RequestBody, kw_only=True):
     repeat_last_n: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 64
     ignore_eos: bool = False
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
+    context_overflow: OverflowPolicy = "error"
+    truncate_prompt_tokens: TokenCount | None = None
+    n_keep: TokenCount | None = None
+    timings: bool = False
+    return_token_ids: bool = False
 
     def __post_init__(self) -> None:
         check_token_limit("max_tokens", self.max_tokens)
         if None not in (self.repeat_penalty, self.repetition_penalty):
             check_same_penalty(self.repeat_penalty, self.repetition_penalty)
+        check_overflow(self.overflow, self.token_limit())
 
     @property
     def stop(self) -> tuple[str, ...]:
@@ -89,6 +96,11 @@ class GenerationRequest(RequestBody, kw_only=True):
     def token_limit(self) -> int:
         """The limit that counts, -1 for none."""
         return self.max_tokens
+
+    @property
+    def overflow(self) -> OverflowWish:
+        """What to do with more tokens than the context holds."""
+        return OverflowWish(self.context_overflow, self.truncate_prompt_tokens, self.n_keep)
 
     @property
     def level(self) -> int:
@@ -118,6 +130,7 @@ class GenerationRequest(RequestBody, kw_only=True):
             frequency_penalty=self.frequency_penalty,
             logit_bias=tuple(self.logit_bias.items()),
             ignore_eos=self.ignore_eos,
+            timings=self.timings,
         )
 
     def without_effect(self) -> Iterator[str]:
@@ -126,6 +139,8 @@ class GenerationRequest(RequestBody, kw_only=True):
             yield "stream_options"
         elif options and options.include_obfuscation:
             yield "stream_options.include_obfuscation"
+        if self.n_keep and not (self.overflow.cuts or self.overflow.shifts):
+            yield "n_keep"
 
 
 def fold_seed(seed: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -23,3 +25,6 @@ class Choice(msgspec.Struct, frozen=True):
     index: int
     text: str
     finish_reason: str
+    token_ids: tuple[int, ...] | None = None
+    """What was generated, if the request asked for it; so the next one."""
+    prompt_token_ids: Sequence[int] | None = None

@@ -62,7 +62,11 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
     "lora_path": Refusal(),
     "n_probs": Refusal((0,)),
     "prompt_logprobs": Refusal((0, False)),
-    "truncate_prompt_tokens": Refusal(),
+    "n_discard": Refusal((0,), reason="a shift of the context drops half of what is not kept"),
+    "timings_per_token": Refusal(
+        (False,), reason="timings are told at the end: send 'timings': true instead"
+    ),
+    "return_tokens": Refusal((False,), reason="send 'return_token_ids': true instead"),
     "skip_special_tokens": Refusal((True,)),
     "add_special_tokens": Refusal((True,)),
     "add_generation_prompt": Refusal((True,)),

@@ -16,7 +16,7 @@ import msgspec
 
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
-from cria.api.generation_request import GenerationRequest
+from cria.api.generation_request import MAX_INT32, GenerationRequest
 from cria.api.models import ModelCard
 from cria.config import EngineConfig, ServerConfig
 from cria.engine_environment import engine_environment
@@ -30,6 +30,7 @@ from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
+from cria.generation.overflow import Overflow, Prompt
 from cria.generation.run import Run, RunHead
 from cria.ipc.rendezvous import Rendezvous
 from cria.output.processor import OutputProcessor
@@ -124,15 +125,16 @@ class Generation:
     def start_completion(self, request: CompletionRequest) -> Run:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
-        prompts = [self._encode_prompt(prompt) for prompt in request.prompt_list()]
-        return self._start(request, prompts, RunHead.new("cmpl", self.model_ids[0]), "prompt")
+        overflow = self._overflow(request)
+        prompts = [overflow.fit(self._encode_prompt(each)) for each in request.prompt_list()]
+        return self._start(request, prompts, overflow, RunHead.new("cmpl", self.model_ids[0]))
 
     def start_chat(self, request: ChatCompletionRequest) -> Run:
         """Render the conversation and submit all choices."""
         self._check(request)
-        prompt = self._offload(self._encode_chat, request)
-        head = RunHead.new("chatcmpl", self.model_ids[0])
-        return self._start(request, [prompt], head, "messages")
+        overflow = self._overflow(request)
+        prompt = self._offload(self._encode_chat, request, overflow)
+        return self._start(request, [prompt], overflow, RunHead.new("chatcmpl", self.model_ids[0]))
 
     def _check(self, request: GenerationRequest) -> None:
         """What can be checked without tokenising."""
@@ -152,23 +154,35 @@ class Generation:
         self._tokenizer.check_ids(prompt, "prompt")
         return prompt
 
-    def _encode_chat(self, request: ChatCompletionRequest) -> list[int]:
-        segments = self._template.render(
-            request.template_messages(), kwargs=request.template_kwargs()
-        )
-        return self._tokenizer.encode_chat(segments)
+    def _encode_chat(self, request: ChatCompletionRequest, overflow: Overflow) -> Prompt:
+        def encode(messages: list[dict[str, Any]]) -> list[int]:
+            segments = self._template.render(messages, kwargs=request.template_kwargs())
+            return self._tokenizer.encode_chat(segments)
+
+        return overflow.fit_chat(request.template_messages(), encode)
+
+    def _overflow(self, request: GenerationRequest) -> Overflow:
+        info = self._client.status.info
+        context_size = MAX_INT32 if info is None else info.context_size
+        return Overflow(request, context_size, self._tokenizer.begin_id)
 
     def _start(
-        self, request: GenerationRequest, prompts: list[list[int]], head: RunHead, param: str
+        self, request: GenerationRequest, prompts: list[Prompt], overflow: Overflow, head: RunHead
     ) -> Run:
-        for token_ids in prompts:
+        param = "messages" if isinstance(request, ChatCompletionRequest) else "prompt"
+        for token_ids, *_ in prompts:
             self._check_length(token_ids, param)
+        kept = [overflow.num_kept(token_ids) for token_ids, *_ in prompts]
         run = Run(head, self._client, priority=request.level, service_tier=request.tier_served)
         self._heartbeats.add(run)
-        run.warnings = self._clamped(request, max(map(len, prompts)))
+        longest = max(len(token_ids) for token_ids, *_ in prompts)
+        run.warnings = self._clamped(request, longest) + overflow.warnings(prompts)
+        run.truncated = overflow.report(prompts)
+        run.returns_token_ids = request.return_token_ids
         params = request.sampling_params()
         try:
-            for token_ids in prompts:
+            for (token_ids, *_), num_kept in zip(prompts, kept, strict=True):
+                params = msgspec.structs.replace(params, num_kept=num_kept)
                 choices = [_for_choice(params, number) for number in range(request.n)]
                 run.add_prompt(
                     token_ids, choices, partial(OutputProcessor, self._pieces, request.stop)
@@ -187,6 +201,8 @@ class Generation:
         """The token limit, if the context ends before it."""
         info, limit = self._client.status.info, request.token_limit()
         if info is None or limit == -1 or num_prompt_tokens + limit <= info.context_size:
+            return ()
+        if request.overflow.shifts:
             return ()
         newer = getattr(request, "max_completion_tokens", None)
         return ("max_tokens" if newer is None else "max_completion_tokens",)

@@ -55,6 +55,11 @@ class Tokenizer:
         """The bytes of every token as a reader sees them; none for control tokens."""
         return self._vocab.pieces
 
+    @property
+    def begin_id(self) -> int | None:
+        """The token that is put before every prompt, if this model wants one."""
+        return self._vocab.bos_id if self._vocab.add_bos else None
+
     @cached_property
     def control_texts(self) -> frozenset[str]:
         """How the control tokens are written."""

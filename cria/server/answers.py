@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import msgspec
 from flask import Response
 
 from cria import __version__
@@ -54,17 +55,28 @@ def stream_response(
 def collect(run: Run, environ: Mapping[str, Any]) -> list[Choice]:
     """Wait for the whole answer; ClientGone if nobody waits for it any more."""
     texts: list[list[str]] = [[] for _ in range(run.num_choices)]
+    token_ids: list[list[int]] = [[] for _ in texts]
     reasons = [""] * run.num_choices
     with watched(run, environ):
         for event in run.events():
+            if isinstance(event, (ChoiceDelta, ChoiceFinished)):
+                token_ids[event.index] += event.token_ids or ()
             if isinstance(event, ChoiceDelta):
                 texts[event.index].append(event.text)
             elif isinstance(event, ChoiceFinished):
                 reasons[event.index] = event.finish_reason
-    return [
+    choices = [
         Choice(index, "".join(text), reason)
         for index, (text, reason) in enumerate(zip(texts, reasons, strict=True))
     ]
+    if run.returns_token_ids:
+        return [_with_token_ids(choice, run, token_ids[choice.index]) for choice in choices]
+    return choices
+
+
+def _with_token_ids(choice: Choice, run: Run, token_ids: list[int]) -> Choice:
+    prompt = run.prompt_token_ids(choice.index)
+    return msgspec.structs.replace(choice, token_ids=tuple(token_ids), prompt_token_ids=prompt)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cria.engine.sequence import Sequence
@@ -159,3 +159,27 @@ def test_cached_tokens_are_those_of_the_first_prompt() -> None:
     timings = outputs[-1].timings
     assert timings is not None
     assert (timings.num_prompt_tokens, timings.num_cached_tokens) == (31, 30)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 149), st.integers(100, 500), st.none() | st.integers(0, 120)),
+        min_size=2,
+        max_size=5,
+    ),
+    st.integers(2, 3),
+    st.integers(0, 4),
+    st.integers(0, 60),
+)
+def test_preemptions_and_shifts_together_change_no_token(
+    requests: list[tuple[int, int, int | None]], num_slots: int, min_shared: int, more_cells: int
+) -> None:
+    bench = Bench(num_slots, 150, min_shared=min_shared, num_cells=150 + more_cells, batch_size=50)
+    for request_id, (prompt, max_tokens, num_kept) in enumerate(requests):
+        bench.scheduler.submit(submit(request_id, prompt, max_tokens, num_kept))
+    outputs = bench.run()
+    for request_id, (prompt, max_tokens, num_kept) in enumerate(requests):
+        expected = max_tokens if num_kept is not None else min(max_tokens, 150 - prompt)
+        assert tokens_of(outputs[request_id]) == list(range(1, expected + 1))
+    bench.check_integrity()
