@@ -50,9 +50,8 @@ class TimingsObject(msgspec.Struct, frozen=True):
 
 def total(timings: Sequence[Timings]) -> Timings:
     """The sums of at least one; why not more was cached is the first one's."""
-    names = ("queue", "prefill", "decode")
-    counts = ("num_computed", "num_cached", "num_generated", "num_further")
-    sums = {name: sum(getattr(each, name) for each in timings) for name in (*names, *counts)}
+    names = [name for name in Timings.__struct_fields__ if name not in ("cache_limit", "num_same")]
+    sums = {name: sum(getattr(each, name) for each in timings) for name in names}
     return msgspec.structs.replace(timings[0], **sums)
 
 
