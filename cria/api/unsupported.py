@@ -67,6 +67,7 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
         (False,), reason="timings are told at the end: send 'timings': true instead"
     ),
     "return_tokens": Refusal((False,), reason="send 'return_token_ids': true instead"),
+    "truncation_side": Refusal(("left",), reason="a prompt that is cut loses its beginning"),
     "skip_special_tokens": Refusal((True,)),
     "add_special_tokens": Refusal((True,)),
     "add_generation_prompt": Refusal((True,)),
