@@ -46,3 +46,8 @@ class SamplingParams(msgspec.Struct, frozen=True, omit_defaults=True):
     logprobs: int | None = None
     """Return the chosen token's log probability and those of as many most likely tokens, 20 at
     most; None returns none. They are the model's own: before biases, penalties and temperature."""
+    num_kept: int | None = None
+    """Where the context ends, drop the older half of what follows so many first tokens, and go on;
+    None ends there."""
+    timings: bool = False
+    """Tell with the last output how long everything took."""

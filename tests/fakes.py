@@ -10,6 +10,7 @@ import msgspec
 
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
+from cria.api.extras import Extras
 from cria.api.models import ModelCard
 from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
@@ -47,6 +48,8 @@ class FakeRun:
     warnings: tuple[str, ...] = ()
     service_tier: str | None = None
     shows_tokens = False
+    extras = Extras()
+    returns_token_ids = False
 
     def __init__(self, script: Script, number: int) -> None:
         self.id = f"run-{number}"
@@ -72,6 +75,9 @@ class FakeRun:
 
     def num_echoed_tokens(self, index: int) -> int:
         return 0
+
+    def prompt_token_ids(self, index: int) -> list[int] | None:
+        return [1, 2, 3] if self.returns_token_ids else None
 
     def cancel(self) -> None:
         self.open = False

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from cria.api.best_of import best_choices
-from cria.api.chunks import Chunks, encode_text
+from cria.api.chunks import Chunks, encode_text, ids_member
+from cria.api.extras import NO_EXTRAS, Extras, Truncated, encode_members
 from cria.api.generation_request import (
     MAX_CHOICES,
     GenerationRequest,
@@ -19,6 +20,7 @@ from cria.api.generation_request import (
 )
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import CompletionLogprobs, ScoredToken, completion_logprobs
+from cria.api.timings import TimingsObject
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
@@ -53,6 +55,8 @@ class CompletionRequest(GenerationRequest, kw_only=True):
         _check_prompt(self.prompt)
         if self.suffix and self.echo:
             raise _no_echo_with_suffix()
+        if self.suffix and (self.overflow.cuts or self.overflow.shifts):
+            raise _no_overflow_with_suffix(self.overflow.field)
         _check_num_choices(len(self.prompt_list()), self.num_candidates)
 
     @property
@@ -123,6 +127,15 @@ def _check_prompt(prompt: object) -> None:
         )
 
 
+def _no_overflow_with_suffix(field: str) -> RequestError:
+    return RequestError(
+        f"Invalid '{field}': a prompt with a 'suffix' cannot be cut, since that would remove the "
+        "tokens that say which is which. Send less of both.",
+        param=field,
+        code="invalid_value",
+    )
+
+
 def _no_echo_with_suffix() -> RequestError:
     return RequestError(
         "Unsupported parameter: 'echo' cannot be honoured together with 'suffix', which has the "
@@ -147,6 +160,8 @@ class _Choice(msgspec.Struct):
     index: int
     logprobs: CompletionLogprobs | None
     finish_reason: str
+    token_ids: Sequence[int] | msgspec.UnsetType = msgspec.UNSET
+    prompt_token_ids: Sequence[int] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Completion(msgspec.Struct):
@@ -158,9 +173,13 @@ class _Completion(msgspec.Struct):
     usage: UsageObject
     system_fingerprint: str
     service_tier: str | msgspec.UnsetType = msgspec.UNSET
+    timings: TimingsObject | msgspec.UnsetType = msgspec.UNSET
+    truncated: Truncated | msgspec.UnsetType = msgspec.UNSET
 
 
-def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> bytes:
+def encode_completion(
+    head: ResponseHead, choices: Sequence[Choice], usage: Usage, extras: Extras = NO_EXTRAS
+) -> bytes:
     """The body of an answer that is not streamed."""
     return msgspec.json.encode(
         _Completion(
@@ -172,13 +191,20 @@ def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usag
             usage=usage_object(usage),
             system_fingerprint=head.system_fingerprint,
             service_tier=head.service_tier or msgspec.UNSET,
+            timings=extras.timings or msgspec.UNSET,
+            truncated=extras.truncated or msgspec.UNSET,
         )
     )
 
 
 def _completion_choice(choice: Choice) -> _Choice:
     logprobs = completion_logprobs(choice.tokens)
-    return _Choice(choice.text, choice.index, logprobs, choice.finish_reason)
+    made = _Choice(choice.text, choice.index, logprobs, choice.finish_reason)
+    if choice.token_ids is not None:
+        made.token_ids = choice.token_ids
+    if choice.prompt_token_ids is not None:
+        made.prompt_token_ids = choice.prompt_token_ids
+    return made
 
 
 class CompletionChunks(Chunks):
@@ -187,26 +213,50 @@ class CompletionChunks(Chunks):
     OBJECT = OBJECT
     shape_logprobs = staticmethod(completion_logprobs)
 
-    def start(self, index: int) -> bytes | None:
-        """Completions have no opening chunk."""
-        return None
+    def start(self, index: int, prompt_token_ids: Sequence[int] | None = None) -> bytes | None:
+        """Completions have no opening chunk, unless it tells the tokens of the prompt."""
+        if prompt_token_ids is None:
+            return None
+        ids = ids_member(b"token_ids", ()) + ids_member(b"prompt_token_ids", prompt_token_ids)
+        return self._chunk(index, b'""', b"null" + ids)
 
-    def delta(self, index: int, text: str, tokens: Sequence[ScoredToken] = ()) -> bytes:
-        """Some new text of one choice."""
-        return self._chunk(index, encode_text(text), b"null", self._logprobs(tokens))
+    def delta(
+        self,
+        index: int,
+        text: str,
+        tokens: Sequence[ScoredToken] = (),
+        token_ids: Sequence[int] | None = None,
+    ) -> bytes:
+        """Some new text of one choice, with its tokens, and the ids since its last chunk."""
+        end = b"null" + ids_member(b"token_ids", token_ids)
+        shown = encode_text(text)
+        return self._chunk(index, shown, end, logprobs=self._logprobs(tokens))
 
-    def finish(self, index: int, finish_reason: str) -> bytes:
+    def finish(
+        self,
+        index: int,
+        finish_reason: str,
+        token_ids: Sequence[int] | None = None,
+        extras: Extras = NO_EXTRAS,
+    ) -> bytes:
         """The last chunk of one choice."""
-        return self._chunk(index, b'""', encode_text(finish_reason))
+        end = encode_text(finish_reason) + ids_member(b"token_ids", token_ids)
+        return self._chunk(index, b'""', end, encode_members(extras))
 
     def _chunk(
-        self, index: int, text: bytes, finish_reason: bytes, logprobs: bytes = b"null"
+        self,
+        index: int,
+        text: bytes,
+        finish_reason: bytes,
+        members: bytes = b"",
+        logprobs: bytes = b"null",
     ) -> bytes:
+        """`finish_reason` may have further members of the choice behind it."""
         return b'%b%d,"text":%b,"logprobs":%b,"finish_reason":%b%b' % (
             self._open_choice,
             index,
             text,
             logprobs,
             finish_reason,
-            self._close_choice,
+            self._close_with(members) if members else self._close_choice,
         )

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from cria.api.decoding import RequestBody
+from cria.api.overflow import OverflowPolicy, OverflowWish, TokenCount, check_overflow
 from cria.errors import RequestError
 from cria.logprobs import MAX_TOP_LOGPROBS
 from cria.sampling_params import UNLIMITED, SamplingParams
@@ -75,11 +76,17 @@ class GenerationRequest(RequestBody, kw_only=True):
     repeat_last_n: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 64
     ignore_eos: bool = False
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
+    context_overflow: OverflowPolicy = "error"
+    truncate_prompt_tokens: TokenCount | None = None
+    n_keep: TokenCount | None = None
+    timings: bool = False
+    return_token_ids: bool = False
 
     def __post_init__(self) -> None:
         check_token_limit("max_tokens", self.max_tokens, self.min_tokens_to_generate)
         if None not in (self.repeat_penalty, self.repetition_penalty):
             check_same_penalty(self.repeat_penalty, self.repetition_penalty)
+        check_overflow(self.overflow, self.token_limit())
 
     @property
     def min_tokens_to_generate(self) -> int:
@@ -118,6 +125,11 @@ class GenerationRequest(RequestBody, kw_only=True):
         return self.max_tokens
 
     @property
+    def overflow(self) -> OverflowWish:
+        """What to do with more tokens than the context holds."""
+        return OverflowWish(self.context_overflow, self.truncate_prompt_tokens, self.n_keep)
+
+    @property
     def level(self) -> int:
         """How soon it is the request's turn: smaller is sooner, 0 is usual."""
         return self.priority or TIERS.get(self.service_tier or "", ("default", 0))[1]
@@ -146,6 +158,7 @@ class GenerationRequest(RequestBody, kw_only=True):
             logit_bias=tuple(self.logit_bias.items()),
             ignore_eos=self.ignore_eos,
             logprobs=self.num_logprobs,
+            timings=self.timings,
         )
 
     def without_effect(self) -> Iterator[str]:
@@ -157,6 +170,8 @@ class GenerationRequest(RequestBody, kw_only=True):
                 yield "stream_options.include_obfuscation"
             if options.continuous_usage_stats and not options.include_usage:
                 yield "stream_options.continuous_usage_stats"
+        if self.n_keep and not (self.overflow.cuts or self.overflow.shifts):
+            yield "n_keep"
 
 
 def fold_seed(seed: int) -> int:

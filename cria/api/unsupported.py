@@ -65,7 +65,12 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
     "lora_path": Refusal(),
     "n_probs": Refusal((0,)),
     "prompt_logprobs": Refusal((0, False)),
-    "truncate_prompt_tokens": Refusal(),
+    "n_discard": Refusal((0,), reason="a shift of the context drops half of what is not kept"),
+    "timings_per_token": Refusal(
+        (False,), reason="timings are told at the end: send 'timings': true instead"
+    ),
+    "return_tokens": Refusal((False,), reason="send 'return_token_ids': true instead"),
+    "truncation_side": Refusal(("left",), reason="a prompt that is cut loses its beginning"),
     "skip_special_tokens": Refusal((True,)),
     "add_special_tokens": Refusal((True,)),
     "chat_template": Refusal(reason="the template is the model's, a request cannot bring its own"),

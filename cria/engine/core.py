@@ -64,7 +64,7 @@ class EngineCore:
         """Receive, schedule, start; keep the books and send what is ready meanwhile; finish."""
         self._receive()
         began = time.monotonic()
-        batch = self._scheduler.schedule()
+        batch = self._scheduler.schedule(began)
         if batch.is_empty:
             self._last_step = None
             self._send()
@@ -80,7 +80,8 @@ class EngineCore:
             self._runner.lose(batch)
             self._scheduler.fail(batch, str(error))
         else:
-            self._scheduler.advance(batch, tokens, self._seconds_since(began), logprobs)
+            seconds = self._seconds_since(began)
+            self._scheduler.advance(batch, tokens, seconds, now=time.monotonic(), logprobs=logprobs)
         self._has_news = True
 
     def _receive(self) -> None:

@@ -108,6 +108,13 @@ class EngineLink(ABC):
         except PeerGone:
             pass  # then it is free already
 
+    def stop(self, request_id: int) -> None:
+        """Free the sequence; its sink still hears its last output."""
+        try:
+            self._send(Cancel(request_id))
+        except PeerGone:
+            pass  # its sink hears of that
+
     def close(self) -> None:
         """End the connection and wait for that; open requests fail with ServerStopping."""
         self._stopping.set()

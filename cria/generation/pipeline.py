@@ -16,7 +16,7 @@ import msgspec
 
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
-from cria.api.generation_request import GenerationRequest
+from cria.api.generation_request import MAX_INT32, GenerationRequest
 from cria.api.models import ModelCard
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
@@ -32,6 +32,7 @@ from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
+from cria.generation.overflow import Overflow, Prompt
 from cria.generation.run import Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
 from cria.ipc.rendezvous import Rendezvous
@@ -129,20 +130,21 @@ class Generation:
     def start_completion(self, request: CompletionRequest) -> Run:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
-        prompts = [self._encode_prompt(prompt, request.suffix) for prompt in request.prompt_list()]
-        shown = [
-            (token_ids, self._display(request, prompt, token_ids))
-            for prompt, token_ids in zip(request.prompt_list(), prompts, strict=True)
-        ]
-        return self._start(request, shown, RunHead.new("cmpl", self.model_ids[0]), "prompt")
+        overflow = self._overflow(request)
+        prompts = []
+        for each in request.prompt_list():
+            prompt = overflow.fit(self._encode_prompt(each, request.suffix))
+            prompts.append((prompt, self._display(request, each, prompt)))
+        return self._start(request, prompts, overflow, RunHead.new("cmpl", self.model_ids[0]))
 
     def start_chat(self, request: ChatCompletionRequest) -> Run:
         """Render the conversation and submit all choices."""
         self._check(request)
-        prompt = self._offload(self._encode_chat, request)
+        overflow = self._overflow(request)
+        prompt = self._offload(self._encode_chat, request, overflow)
+        display = Display(self._token_texts if request.logprobs else None)
         head = RunHead.new("chatcmpl", self.model_ids[0])
-        texts = self._token_texts if request.logprobs else None
-        run = self._start(request, [(prompt, Display(texts))], head, "messages")
+        run = self._start(request, [(prompt, display)], overflow, head)
         run.warnings += request.unused_options(self._template.variables)
         return run
 
@@ -189,42 +191,64 @@ class Generation:
             token_ids = prompt
         return token_ids
 
-    def _encode_chat(self, request: ChatCompletionRequest) -> list[int]:
-        segments = self._template.render(
-            request.template_messages(),
-            add_generation_prompt=request.opens_answer,
-            continue_last=request.continues_last,
-            kwargs=request.template_kwargs(),
-        )
-        return self._tokenizer.encode_chat(segments)
+    def _encode_chat(self, request: ChatCompletionRequest, overflow: Overflow) -> Prompt:
+        def encode(messages: list[dict[str, Any]]) -> list[int]:
+            segments = self._template.render(
+                messages,
+                add_generation_prompt=request.opens_answer,
+                continue_last=request.continues_last,
+                kwargs=request.template_kwargs(),
+            )
+            return self._tokenizer.encode_chat(segments)
 
-    def _display(self, request: CompletionRequest, prompt: object, token_ids: list[int]) -> Display:
+        return overflow.fit_chat(request.template_messages(), encode)
+
+    def _overflow(self, request: GenerationRequest) -> Overflow:
+        info = self._client.status.info
+        context_size = MAX_INT32 if info is None else info.context_size
+        return Overflow(request, context_size, self._tokenizer.begin_id)
+
+    def _display(self, request: CompletionRequest, given: object, prompt: Prompt) -> Display:
         params = request.sampling_params()
         texts = None if params.logprobs is None else self._token_texts
         if texts is None and not request.echo:
             return PLAIN
-        text = prompt if isinstance(prompt, str) else text_of(self._pieces, token_ids)
-        return Display(texts, text, request.echo)
+        is_whole = len(prompt.token_ids) == prompt.num_original_tokens
+        if isinstance(given, str) and is_whole:
+            return Display(texts, given, request.echo)
+        return Display(texts, text_of(self._pieces, prompt.token_ids), request.echo)
 
     def _start(
         self,
         request: GenerationRequest,
-        prompts: list[tuple[list[int], Display]],
+        prompts: list[tuple[Prompt, Display]],
+        overflow: Overflow,
         head: RunHead,
-        param: str,
     ) -> Run:
+        param = "messages" if isinstance(request, ChatCompletionRequest) else "prompt"
         params = request.sampling_params()
-        for token_ids, _ in prompts:
-            self._check_length(token_ids, param, min(params.max_tokens, 1))
+        for prompt, _ in prompts:
+            self._check_length(prompt.token_ids, param, min(params.max_tokens, 1))
+        kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
         run = Run(head, self._client, priority=request.level, service_tier=request.tier_served)
         self._heartbeats.add(run)
-        run.warnings = self._clamped(request, max(len(token_ids) for token_ids, _ in prompts))
-        choices = [_for_choice(params, number) for number in range(request.num_candidates)]
+        self._describe(run, request, [prompt for prompt, _ in prompts], overflow)
         make_processor = partial(OutputProcessor, self._pieces, request.stop)
         with run.submitting():
-            for token_ids, display in prompts:
-                run.add_prompt(token_ids, choices, make_processor, display)
+            for (prompt, display), num_kept in zip(prompts, kept, strict=True):
+                params = msgspec.structs.replace(params, num_kept=num_kept)
+                choices = [_for_choice(params, i) for i in range(request.num_candidates)]
+                run.add_prompt(prompt.token_ids, choices, make_processor, display)
         return run
+
+    def _describe(
+        self, run: Run, request: GenerationRequest, prompts: list[Prompt], overflow: Overflow
+    ) -> None:
+        """What the answer says beside its choices."""
+        longest = max(len(prompt.token_ids) for prompt in prompts)
+        run.warnings = self._clamped(request, longest) + overflow.warnings(prompts)
+        run.truncated = overflow.report(prompts)
+        run.returns_token_ids = request.return_token_ids
 
     def _check_length(self, token_ids: list[int], param: str, num_more: int = 1) -> None:
         info = self._client.status.info
@@ -235,6 +259,8 @@ class Generation:
         """The token limit, if the context ends before it."""
         info, limit = self._client.status.info, request.token_limit()
         if info is None or limit == -1 or num_prompt_tokens + limit <= info.context_size:
+            return ()
+        if request.overflow.shifts:
             return ()
         newer = getattr(request, "max_completion_tokens", None)
         return ("max_tokens" if newer is None else "max_completion_tokens",)

@@ -79,6 +79,47 @@ class LoadFailed(msgspec.Struct, frozen=True, tag=True, array_like=True):
     reason: str
 
 
+class CacheLimitReason(str, enum.Enum):
+    """Why no more of a prompt was taken over from the prefix cache."""
+
+    DISABLED = "disabled"
+    """The prefix cache is off, or the model's cache cannot be divided."""
+    NO_MATCH = "no_match"
+    """Nothing in the cache begins like the prompt."""
+    DIFFERS_AT = "differs_at"
+    """What is in the cache goes on differently."""
+    CACHE_ENDS = "cache_ends"
+    """There is no more of it in the cache: the prompt goes on, or the rest was evicted."""
+    TOO_SHORT = "too_short"
+    """So little is the same that to copy it would not pay."""
+    LOGPROBS = "logprobs"
+    """The log probabilities of the tokens from there on are wanted: they must be computed."""
+    WHOLE_PROMPT = "whole_prompt"
+    """All but the last token, which must always be computed."""
+
+
+class CacheLimit(msgspec.Struct, frozen=True, array_like=True):
+    """The reason, and how many tokens at the beginning are the same as in the cache."""
+
+    reason: CacheLimitReason = CacheLimitReason.NO_MATCH
+    num_same_tokens: int = 0
+
+
+class SequenceTimings(msgspec.Struct, frozen=True, array_like=True):
+    """What a sequence spent its time on; the three times follow each other without a gap."""
+
+    queue_seconds: float
+    """Until it was first admitted."""
+    prefill_seconds: float
+    """Until its first token."""
+    decode_seconds: float
+    """From its first token to its end; preemptions and shifts are part of it."""
+    num_prompt_tokens: int
+    num_cached_tokens: int
+    """Those of them that did not have to be computed."""
+    cache_limit: CacheLimit
+
+
 class SequenceOutput(msgspec.Struct, frozen=True, array_like=True):
     """What one step made of one sequence, where that is more than one further token."""
 
@@ -95,6 +136,10 @@ class SequenceOutput(msgspec.Struct, frozen=True, array_like=True):
     """Of the token, if the sequence asks for them."""
     prompt_logprobs: list[TokenLogprobs] = []
     """Of further tokens of the prompt, in order; all of them come before the first token."""
+    num_shifts: int = 0
+    """With the tokens before and after a context shift: how often it was shifted so far."""
+    timings: SequenceTimings | None = None
+    """On the last output, if they were asked for."""
 
 
 class EngineStats(msgspec.Struct, frozen=True, array_like=True):

@@ -62,6 +62,11 @@ class Tokenizer:
         """The same with control tokens by name."""
         return self._vocab.control_pieces
 
+    @property
+    def begin_id(self) -> int | None:
+        """The token that is put before every prompt, if this model wants one."""
+        return self._vocab.bos_id if self._vocab.add_bos else None
+
     @cached_property
     def control_texts(self) -> frozenset[str]:
         """How the control tokens are written."""

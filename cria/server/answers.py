@@ -58,10 +58,9 @@ def collect(run: Run, environ: Mapping[str, Any]) -> list[Choice]:
     with watched(run, environ):
         for event in run.events():
             if isinstance(event, ChoiceDelta):
-                parts[event.index].text.append(event.text)
-                parts[event.index].tokens += event.tokens
+                parts[event.index].add(event)
             elif isinstance(event, ChoiceFinished):
-                parts[event.index].finish_reason = event.finish_reason
+                parts[event.index].finish(event)
     return [part.choice(run, index) for index, part in enumerate(parts)]
 
 
@@ -69,14 +68,30 @@ class _Parts:
     """What has come of one choice."""
 
     def __init__(self) -> None:
-        self.text: list[str] = []
-        self.tokens: list[ScoredToken] = []
-        self.finish_reason = ""
+        self._text: list[str] = []
+        self._tokens: list[ScoredToken] = []
+        self._token_ids: list[int] = []
+        self._finish_reason = ""
+
+    def add(self, event: ChoiceDelta) -> None:
+        self._text.append(event.text)
+        self._tokens += event.tokens
+        self._token_ids += event.token_ids or ()
+
+    def finish(self, event: ChoiceFinished) -> None:
+        self._token_ids += event.token_ids or ()
+        self._finish_reason = event.finish_reason
 
     def choice(self, run: Run, index: int) -> Choice:
-        tokens = tuple(self.tokens) if run.shows_tokens else None
-        text = "".join(self.text)
-        return Choice(index, text, self.finish_reason, tokens, run.num_echoed_tokens(index))
+        return Choice(
+            index,
+            "".join(self._text),
+            self._finish_reason,
+            tokens=tuple(self._tokens) if run.shows_tokens else None,
+            num_echoed=run.num_echoed_tokens(index),
+            token_ids=tuple(self._token_ids) if run.returns_token_ids else None,
+            prompt_token_ids=run.prompt_token_ids(index),
+        )
 
 
 @contextmanager

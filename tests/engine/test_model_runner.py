@@ -16,6 +16,7 @@ from cria.engine.capacity import CACHE_SHARE
 from cria.engine.model_runner import ModelRunner
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduler import Limits, Scheduler
+from cria.engine.shifting import without_oldest_half
 from cria.engine.slots import Capacity, SlotPool
 from cria.errors import ModelFileError, NativeError, SetupError
 from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, Submit
@@ -181,6 +182,38 @@ def test_a_taken_over_prefix_is_as_good_as_a_computed_one(
     bench.submit(1, [*common, *second], max_tokens=10)
     assert bench.run()[1] == expected
     assert bench.scheduler.stats().cached_tokens_total == len(common)
+
+
+@pytest.mark.parametrize("min_shared", [0, 1])
+def test_a_shifted_sequence_goes_on_as_a_fresh_one_with_what_is_kept(
+    runner: ModelRunner, min_shared: int
+) -> None:
+    context, num_kept, max_tokens = runner.limits.context_size, 20, 350
+    prompt = list(range(300, 400))
+    bench = Bench(runner, min_shared=min_shared)
+    bench.submit(0, prompt, max_tokens=max_tokens, num_kept=num_kept)
+    bench.submit(1, prompt[:50], max_tokens=150)
+    found = bench.run()[0]
+    assert len(found) == max_tokens
+    assert bench.scheduler.stats().preemptions_total == 0
+    held, expected = prompt, found[: context - len(prompt)]
+    while len(expected) < max_tokens:
+        held = without_oldest_half(np.array([*held, *expected[-(context - len(held)) :]]), num_kept)
+        held = held.tolist()
+        count = min(context - len(held), max_tokens - len(expected))
+        expected = expected + alone(runner, held, max_tokens=count)
+        assert found[: len(expected)] == expected
+
+
+def test_the_draws_of_a_shifted_sequence_go_on(runner: ModelRunner) -> None:
+    bench = Bench(runner)
+    values = {"temperature": 1.0, "seed": 5, "repeat_penalty": 1.1, "repeat_last_n": -1}
+    bench.submit(0, [300] * 100, max_tokens=600, num_kept=0, **values)
+    tokens = bench.run()[0]
+    assert len(tokens) == 600
+    # 156 tokens until the context is full, and 128 after each shift.
+    parts = [tokens[at : at + 20] for at in (0, 156, 284, 412)]
+    assert len(set(map(tuple, parts))) == 4, "a sampler that begins anew repeats its numbers"
 
 
 def test_a_hole_costs_no_forward_pass(tiny_gguf: Path) -> None:

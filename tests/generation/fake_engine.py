@@ -29,6 +29,7 @@ class FakeEngineClient:
         self.priorities: list[int] = []
         self.sinks: list[Sink] = []
         self.cancelled: list[int] = []
+        self.stopped: list[int] = []
         self.refuse_from: int | None = None
         self.closed = False
 
@@ -44,6 +45,9 @@ class FakeEngineClient:
 
     def cancel(self, request_id: int) -> None:
         self.cancelled.append(request_id)
+
+    def stop(self, request_id: int) -> None:
+        self.stopped.append(request_id)
 
     def tell(
         self,

@@ -92,6 +92,26 @@ def test_a_cancel_is_sent_once(ready: OneConnection) -> None:
     assert heard[1:] == [Cancel(request_id), Submit(later, [2], PARAMS)]
 
 
+def test_who_stops_a_sequence_still_hears_its_end(ready: OneConnection) -> None:
+    outputs: Outputs = queue.Queue()
+    request_id = ready.submit([1], PARAMS, outputs.put)
+    ready.stop(request_id)
+    assert [ready.engine.next() for _ in range(2)][1] == Cancel(request_id)
+    end = SequenceOutput(request_id, (), FinishReason.CANCELLED, 1)
+    ready.engine.tell(StepOutput([end], EngineStats()))
+    assert outputs.get(timeout=30) == end
+
+
+def test_who_stops_a_sequence_of_an_engine_that_is_gone_hears_of_that(
+    ready: OneConnection,
+) -> None:
+    outputs: Outputs = queue.Queue()
+    request_id = ready.submit([1], PARAMS, outputs.put)
+    ready.engine.transport.close()
+    ready.stop(request_id)
+    assert isinstance(outputs.get(timeout=30), EngineDied)
+
+
 def test_the_end_of_the_connection_fails_what_is_open(ready: OneConnection) -> None:
     outputs: Outputs = queue.Queue()
     ready.submit([1], PARAMS, outputs.put)

@@ -238,6 +238,62 @@ def test_a_limit_beyond_the_context_is_reported(
     assert bench.generation.start_chat(chat(messages=messages, **fields)).warnings == warnings
 
 
+def test_a_long_prompt_is_cut_if_the_request_says_so(bench: Bench) -> None:
+    run = bench.generation.start_completion(
+        completion(prompt=[5] * 40, max_tokens=4, context_overflow="truncate_left")
+    )
+    assert bench.prompts == [[5] * 28]
+    assert run.usage.prompt_tokens == 28
+    assert run.warnings == ("context_overflow",)
+    run = bench.generation.start_completion(
+        completion(prompt=[5] * 40, max_tokens=4, truncate_prompt_tokens=3)
+    )
+    assert bench.prompts[1] == [5] * 3
+    assert run.warnings == ("truncate_prompt_tokens",)
+
+
+def test_a_prompt_that_is_still_too_long_is_refused(bench: Bench) -> None:
+    with pytest.raises(ContextLengthExceeded):
+        bench.generation.start_completion(completion(prompt=[5] * 40, truncate_prompt_tokens=32))
+
+
+def test_a_long_conversation_loses_its_oldest_turns(bench: Bench) -> None:
+    messages = [
+        {"role": "system", "content": "S"},
+        {"role": "user", "content": "long long"},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": "hi"},
+    ]
+    run = bench.generation.start_chat(
+        chat(messages=messages, max_tokens=4, context_overflow="truncate_left")
+    )
+    assert text_of(bench.prompts[0]) == "[system]S[user]hi"
+    assert run.warnings == ("context_overflow",)
+    assert bench.offloaded == ["_encode_chat"]
+    messages[-1]["content"] = "x" * 40
+    with pytest.raises(ContextLengthExceeded) as caught:
+        bench.generation.start_chat(chat(messages=messages, context_overflow="truncate_left"))
+    assert caught.value.param == "messages"
+
+
+def test_a_shift_is_for_the_engine_and_clamps_nothing(bench: Bench) -> None:
+    run = bench.generation.start_completion(
+        completion(prompt=[[5], [6] * 9], max_tokens=500, context_overflow="shift", n_keep=-1)
+    )
+    assert [params.num_kept for _, params in bench.client.submitted] == [1, 9]
+    assert run.warnings == ()
+    bench.generation.start_completion(completion())
+    assert bench.client.submitted[-1][1].num_kept is None
+
+
+def test_what_is_to_be_told_reaches_engine_and_run(bench: Bench) -> None:
+    run = bench.generation.start_completion(
+        completion(prompt=[5, 6], timings=True, return_token_ids=True)
+    )
+    assert bench.client.submitted[0][1].timings
+    assert run.prompt_token_ids(0) == [5, 6]
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [(EngineStatus("loading", 0.43), "loading .43%"), (EngineStatus("down"), "started again")],

@@ -24,6 +24,6 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
             chunks = ChatChunks(head_of(run), wanted.include_usage, usage_so_far)
             return stream_response(run, chunks, wanted.include_usage, request.environ)
         choices = collect(run, request.environ)
-        return json_response(encode_chat(head_of(run), choices, run.usage))
+        return json_response(encode_chat(head_of(run), choices, run.usage, run.extras))
 
     return blueprint
