@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from cria.api.chunks import Chunks, encode_text
-from cria.api.generation_request import MAX_CHOICES, GenerationRequest, TokenId, TokenLimit
+from cria.api.generation_request import MAX_CHOICES, GenerationRequest, TokenLimit
 from cria.api.head import Choice, ResponseHead
+from cria.api.sampling_fields import TokenId
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError

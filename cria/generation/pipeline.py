@@ -144,6 +144,10 @@ class Generation:
         if status.info is not None:
             self._tokenizer.context_size = status.info.context_size
         self._tokenizer.check_logit_bias(request.logit_bias)
+        self._tokenizer.check_ids(request.stop_token_ids, "stop_token_ids")
+        self._tokenizer.check_allowed(
+            request.allowed_token_ids, request.banned_ids, may_end=request.may_end_at_once
+        )
 
     def _encode_prompt(self, prompt: str | list[int]) -> list[int]:
         if isinstance(prompt, str):
@@ -167,12 +171,17 @@ class Generation:
         self._heartbeats.add(run)
         run.warnings = self._clamped(request, max(map(len, prompts)))
         params = request.sampling_params()
+        make_processor = partial(
+            OutputProcessor,
+            self._pieces,
+            request.stop,
+            frozenset(request.stop_token_ids),
+            request.min_tokens,
+        )
         try:
             for token_ids in prompts:
                 choices = [_for_choice(params, number) for number in range(request.n)]
-                run.add_prompt(
-                    token_ids, choices, partial(OutputProcessor, self._pieces, request.stop)
-                )
+                run.add_prompt(token_ids, choices, make_processor)
         except EngineUnavailable:
             run.cancel()
             raise

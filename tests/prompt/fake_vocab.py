@@ -17,6 +17,7 @@ class FakeVocab:
         self.num_tokens = 256 + len(CONTROL)
         self.bos_id = bos_id
         self.eos_id: int | None = EOS
+        self.end_of_generation_ids = (EOS, IM_END)
         self.add_bos = add_bos
         self.add_eos = add_eos
         self.calls: list[bytes] = []
