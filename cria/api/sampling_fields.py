@@ -33,6 +33,8 @@ BANNED = -100.0
 MAX_XTC_THRESHOLD = 0.5
 """No two tokens can reach more."""
 MAX_BREAKER_BYTES = 40
+"""Of all breakers together: the engine looks for each of them in all of the vocabulary, which takes
+the longer the longer they are."""
 MIROSTAT_ORDER = ("penalties", "dry", "temperature", "mirostat")
 
 TokenId = Annotated[int, Meta(ge=0, le=MAX_INT32)]
@@ -44,8 +46,7 @@ LookBack = Annotated[int, Meta(ge=-1, le=MAX_INT32)]
 """A number of tokens; -1 is the whole context."""
 Count = Annotated[int, Meta(ge=0, le=MAX_INT32)]
 MirostatVersion = Annotated[int, Meta(ge=0, le=2)]
-Breaker = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[^\x00]*$")]
-"""Looking for one in the vocabulary takes longer the longer it is, and C ends it at a NUL."""
+Breaker = Annotated[str, Meta(min_length=1)]
 SamplerNames = Annotated[str, Meta(max_length=32)] | Annotated[list[str], Meta(max_length=32)]
 BiasList = list[tuple[TokenId, Bias | bool]]
 """llama.cpp's form; `false` bans."""
@@ -176,6 +177,8 @@ class SamplingFields(RequestBody, kw_only=True):
         yield from fields_without_effect(self, self.order)
         if self.mirostat_version and self.samplers is not None:
             yield "samplers"
+        if self.xtc_probability and self.xtc_threshold > MAX_XTC_THRESHOLD:
+            yield "xtc_probability"
 
     def _dry(self) -> Dry | None:
         if not self.dry_multiplier:
@@ -232,12 +235,17 @@ def check_biases(pairs: dict[int, float] | list[tuple[int, float | bool]]) -> No
 
 
 def check_breakers(breakers: list[str]) -> None:
-    """llama.cpp would cut longer ones."""
-    for index, breaker in enumerate(breakers):
-        if len(breaker.encode()) > MAX_BREAKER_BYTES:
-            raise RequestError(
-                f"Invalid 'dry_sequence_breakers[{index}]': string too long. Expected at most "
-                f"{MAX_BREAKER_BYTES} bytes.",
-                param=f"dry_sequence_breakers[{index}]",
-                code="string_above_max_length",
-            )
+    """They are short, and none has a NUL, at which C would end it."""
+    if sum(len(breaker.encode()) for breaker in breakers) > MAX_BREAKER_BYTES:
+        raise RequestError(
+            f"Invalid 'dry_sequence_breakers': expected at most {MAX_BREAKER_BYTES} bytes "
+            "together. Send fewer or shorter ones.",
+            param="dry_sequence_breakers",
+            code="string_above_max_length",
+        )
+    if any("\0" in breaker for breaker in breakers):
+        raise RequestError(
+            "Invalid 'dry_sequence_breakers': a NUL character cannot be one.",
+            param="dry_sequence_breakers",
+            code="invalid_value",
+        )
