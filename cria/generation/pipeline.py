@@ -193,12 +193,17 @@ class Generation:
             raise ContextLengthExceeded(len(token_ids), info.context_size, param=param)
 
     def _clamped(self, request: GenerationRequest, num_prompt_tokens: int) -> tuple[str, ...]:
-        """The token limit, if the context ends before it."""
-        info, limit = self._client.status.info, request.token_limit()
-        if info is None or limit == -1 or num_prompt_tokens + limit <= info.context_size:
+        """The numbers of tokens that the context ends before."""
+        info = self._client.status.info
+        if info is None:
             return ()
         newer = getattr(request, "max_completion_tokens", None)
-        return ("max_tokens" if newer is None else "max_completion_tokens",)
+        limits = {
+            "max_tokens" if newer is None else "max_completion_tokens": request.token_limit(),
+            "min_tokens": request.min_tokens,
+        }
+        room = info.context_size - num_prompt_tokens
+        return tuple(name for name, limit in limits.items() if limit > room)
 
 
 def model_name(path: str) -> str:
