@@ -142,7 +142,7 @@ llama_token draw(const Slot & slot, float * row, int32_t n_vocab) {
     return slot.direct ? slot.direct->draw(row, n_vocab) : cria::RowScan(row, n_vocab).most_likely();
 }
 
-// A sampler for a chain that will own it; NULL, and a text for cria_last_error(), if it cannot be made.
+// A new sampler, for whoever asks; NULL, and a text for cria_last_error(), if it cannot be made.
 template <typename Make> void * made(Make make) {
     void * sampler = nullptr;
     guarded([&] {
@@ -268,13 +268,10 @@ CRIA_API int32_t cria_sampling_threads(int32_t size) {
 // A DirectSampler; top_k of 0, top_p of 1 and min_p of 0 cut nothing. NULL if there is no memory.
 CRIA_API void * cria_direct_init(float temperature, int32_t top_k, float top_p, float min_p, uint32_t seed,
                                  const llama_logit_bias * biases, int32_t n_biases) {
-    void * sampler = nullptr;
-    guarded([&] {
+    return made([&] {
         const cria::Truncation truncation = {top_k, top_p, min_p};
-        sampler = new cria::DirectSampler(temperature, truncation, seed, {biases, biases + n_biases});
-        return 0;
+        return new cria::DirectSampler(temperature, truncation, seed, {biases, biases + n_biases});
     });
-    return sampler;
 }
 
 // Gives a DirectSampler penalties. `recent` are the last tokens of the prompt, `last_n` at most; the repeat

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -225,6 +227,18 @@ def asks_for_something(name: str, value: Any) -> bool:
     if name in SWITCHES:
         return SWITCHES[name].asks(value)
     return bool(value != getattr(SamplingFields(), name))
+
+
+def test_the_documentation_lists_every_field_with_its_default() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "sampling.md").read_text()
+    table = text.partition("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    listed = {name: row[2] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(SamplingFields)}
+    assert listed.keys() == {*fields, "seed"}
+    for name, field in fields.items():
+        if isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
+            assert listed[name].partition(":")[0] == f"{field.default:g}", name
 
 
 def test_the_struct_stands_on_its_own() -> None:
