@@ -62,20 +62,39 @@ struct Allow {
     void accept(llama_token) {}
 };
 
+// The largest logit; -infinity if all are banned.
+inline float maximum_of(const llama_token_data_array & all) {
+    float maximum = -INFINITY;
+    for (size_t i = 0; i < all.size; i++) {
+        maximum = std::max(maximum, all.data[i].logit);
+    }
+    return maximum;
+}
+
 // Drops what is banned or so unlikely that its probability would be 0 in single precision: llama.cpp's
 // `typical` and `mirostat` take the logarithm of each probability, and have no order left after one of 0.
 struct DropImpossible {
     static constexpr float WIDTH = 80.0f;  // e^-80, over the largest sum of a vocabulary, is a number still
 
     void apply(llama_token_data_array & all) const {
-        float maximum = -INFINITY;
-        for (size_t i = 0; i < all.size; i++) {
-            maximum = std::max(maximum, all.data[i].logit);
-        }
+        const float maximum = maximum_of(all);
         const auto end = std::remove_if(all.data, all.data + all.size, [&](const llama_token_data & candidate) {
             return candidate.logit < maximum - WIDTH;
         });
         all.size = end - all.data;  // not 0: the maximum stays, and so does what is no number
+    }
+
+    void accept(llama_token) {}
+};
+
+// Makes the largest logit 0, and changes no probability: llama.cpp's dynamic temperature can come so near to 0
+// that it makes infinity of any other one.
+struct Level {
+    void apply(llama_token_data_array & all) const {
+        const float maximum = maximum_of(all);
+        for (size_t i = 0; i < all.size && maximum > -INFINITY; i++) {
+            all.data[i].logit -= maximum;
+        }
     }
 
     void accept(llama_token) {}

@@ -341,6 +341,11 @@ CRIA_API void * cria_chain_drop_impossible(void) {
     return made([&] { return cria::make_chain_sampler(cria::DropImpossible{}); });
 }
 
+// For the place before `temp_ext`.
+CRIA_API void * cria_chain_level(void) {
+    return made([&] { return cria::make_chain_sampler(cria::Level{}); });
+}
+
 // llama_sampler_init_dry(), which tokenises, and so may throw.
 CRIA_API void * cria_chain_dry(const llama_vocab * vocab, float multiplier, float base, int32_t allowed_length,
                                int32_t last_n, const char ** breakers, size_t n_breakers) {

@@ -180,6 +180,7 @@ class _Parts:
     def _temperature(self) -> Samplers:
         params, dynamic = self.params, self.params.dynamic_temperature
         if dynamic is not None:
+            yield self.library.cria_chain_level()
             yield self.library.llama_sampler_init_temp_ext(
                 params.temperature, dynamic.range, dynamic.exponent
             )

@@ -335,6 +335,8 @@ CRIA: tuple[Row, ...] = (
     Row("cria_chain_allow", SamplerPointer, (c_void_p, c_int32), is_null),
     # void * cria_chain_drop_impossible(void);
     Row("cria_chain_drop_impossible", SamplerPointer, (), is_null),
+    # void * cria_chain_level(void);
+    Row("cria_chain_level", SamplerPointer, (), is_null),
     # void * cria_chain_dry(const llama_vocab * vocab, float multiplier, float base,
     #     int32_t allowed_length, int32_t last_n, const char ** breakers, size_t n_breakers);
     Row(

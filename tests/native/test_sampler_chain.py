@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cria.native.handles import NativeHandle
 from cria.native.library import Library
@@ -19,6 +21,7 @@ from cria.native.row_sampling import RowSampler
 from cria.native.sampler_chain import SamplerChain
 from cria.native.structs import llama_logit_bias, llama_token_data, llama_token_data_array
 from cria.sampling_params import (
+    SAMPLER_ORDER,
     AdaptiveP,
     Dry,
     DynamicTemperature,
@@ -381,6 +384,19 @@ def test_where_there_is_no_choice_there_is_no_token(
     assert tokens[:2] == [-1, -1] and tokens[2] % 2 == 1 and tokens[3] >= 0
 
 
+@pytest.mark.parametrize("exponent", [0, 1, 3, 5, 10, 30, 100])
+def test_no_entropy_makes_a_temperature_that_overflows(
+    native: Library, tiny_model: Model, exponent: float
+) -> None:
+    dynamic = DynamicTemperature(1.0, exponent)
+    for deviation in (1, 5, 10, 20, 50):
+        rows = random_rows(100, deviation) + 5
+        found = draws(native, chain_of(tiny_model, seed=1, dynamic_temperature=dynamic), rows)
+        assert min(found) >= 0
+        if deviation == 50 and exponent > 1:
+            assert found == rows.argmax(axis=1).tolist()
+
+
 @pytest.mark.parametrize("params", [{}, *(params for params, _ in EXTRAS.values())])
 def test_the_row_stays_as_it_is(native: Library, tiny_model: Model, params: dict[str, Any]) -> None:
     rows = random_rows(5)
@@ -401,3 +417,63 @@ def test_no_end_comes_before_the_least_number_of_tokens(
     tokens = draws(native, chain_of(tiny_model, **options), rows)
     ends = [token in tiny_model.vocab.end_of_generation_ids for token in tokens]
     assert ends == [False] * 5 + [True] * 3
+
+
+SHARES = st.sampled_from([0.0, 1e-6, 0.1, 0.5, 0.999, 1.0])
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    params=st.fixed_dictionaries(
+        {"seed": st.integers(0, 2**32 - 2)},
+        optional={
+            "temperature": st.sampled_from([0.0, 1e-5, 0.5, 1.0, 2.0]),
+            "top_k": st.sampled_from([0, 1, 5, 400]),
+            "top_p": SHARES,
+            "min_p": SHARES,
+            "typical_p": SHARES,
+            "top_n_sigma": st.sampled_from([-1.0, 0.0, 1e-6, 1.0, 1000.0]),
+            "min_keep": st.sampled_from([0, 1, 2, 600, 2**31 - 1]),
+            "repeat_penalty": st.sampled_from([0.01, 1.0, 100.0]),
+            "logit_bias": st.just(((3, 100.0), (4, -100.0))),
+            "ignore_eos": st.booleans(),
+            "min_tokens": st.sampled_from([0, 3, 2**31 - 1]),
+            "allowed_token_ids": st.sampled_from([(7,), (7, 8, 300)]),
+            "dry": st.builds(
+                Dry,
+                multiplier=st.sampled_from([1e-6, 1.0, 100.0]),
+                base=st.sampled_from([1.0, 1.75, 100.0]),
+                allowed_length=st.sampled_from([0, 2, 2**31 - 1]),
+                last_n=st.sampled_from([-1, 0, 1, 2**31 - 1]),
+            ),
+            "xtc": st.builds(Xtc, probability=SHARES, threshold=st.sampled_from([0.0, 0.1, 0.5])),
+            "dynamic_temperature": st.builds(
+                DynamicTemperature,
+                range=st.sampled_from([1e-6, 1.0, 100.0]),
+                exponent=st.sampled_from([0.0, 0.5, 5.0, 100.0]),
+            ),
+            "mirostat": st.builds(
+                Mirostat,
+                version=st.sampled_from([1, 2]),
+                tau=st.sampled_from([0.0, 5.0, 100.0]),
+                eta=st.sampled_from([0.0, 0.1, 10.0]),
+            ),
+            "adaptive_p": st.builds(
+                AdaptiveP, target=SHARES, decay=st.sampled_from([0.0, 0.5, 0.99])
+            ),
+            "samplers": st.lists(st.sampled_from(SAMPLER_ORDER), max_size=12).map(tuple),
+        },
+    ),
+    deviation=st.sampled_from([0.0, 0.1, 3.0, 50.0]),
+)
+def test_any_parameters_find_a_token(
+    native: Library, tiny_model: Model, params: dict[str, Any], deviation: float
+) -> None:
+    rows = random_rows(12, deviation)
+    chain = chain_of(tiny_model, [5, 6, 7, 5, 6, 7, 5, 6], **params)
+    tokens = draws(native, chain, rows)
+    assert min(tokens) >= 0
+    if "allowed_token_ids" in params:
+        assert set(tokens) <= set(params["allowed_token_ids"])
+    if "logit_bias" in params:
+        assert 4 not in tokens
