@@ -72,7 +72,8 @@ inline float maximum_of(const llama_token_data_array & all) {
 }
 
 // Drops what is banned or so unlikely that its probability would be 0 in single precision: llama.cpp's
-// `typical` and `mirostat` take the logarithm of each probability, and have no order left after one of 0.
+// `typical` and `mirostat` take the logarithm of each probability, and have no order left after one of 0; and
+// a token of probability 0 reaches the threshold 0 of `xtc`.
 struct DropImpossible {
     static constexpr float WIDTH = 80.0f;  // e^-80, over the largest sum of a vocabulary, is a number still
 

@@ -336,7 +336,7 @@ CRIA_API void * cria_chain_allow(const llama_token * tokens, int32_t n_tokens) {
     return made([&] { return cria::make_chain_sampler(cria::Allow{{tokens, tokens + n_tokens}}); });
 }
 
-// For the place before `typical` or `mirostat`.
+// For the place before `typical`, `xtc` or `mirostat`.
 CRIA_API void * cria_chain_drop_impossible(void) {
     return made([&] { return cria::make_chain_sampler(cria::DropImpossible{}); });
 }

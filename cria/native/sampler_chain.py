@@ -173,6 +173,7 @@ class _Parts:
     def _xtc(self) -> Samplers:
         xtc = self.params.xtc
         if xtc is not None:
+            yield self.library.cria_chain_drop_impossible()
             yield self.library.llama_sampler_init_xtc(
                 xtc.probability, xtc.threshold, self.params.min_keep, self.seed
             )
