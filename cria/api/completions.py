@@ -15,11 +15,11 @@ from cria.api.generation_request import (
     MAX_CHOICES,
     GenerationRequest,
     NumTopLogprobs,
-    TokenId,
     TokenLimit,
 )
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import CompletionLogprobs, ScoredToken, completion_logprobs
+from cria.api.sampling_fields import TokenId
 from cria.api.timings import TimingsObject
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
@@ -60,7 +60,7 @@ class CompletionRequest(GenerationRequest, kw_only=True):
         _check_num_choices(len(self.prompt_list()), self.num_candidates)
 
     @property
-    def min_tokens_to_generate(self) -> int:
+    def least_tokens(self) -> int:
         """0 where the answer is the prompt itself."""
         return 0 if self.echo else 1
 

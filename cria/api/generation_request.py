@@ -1,7 +1,4 @@
-"""What a chat completion and a text completion have in common: how to choose tokens.
-
-The ranges are OpenAI's; of the local extensions, llama.cpp's.
-"""
+"""What a chat completion and a text completion have in common, beside how tokens are chosen."""
 
 from __future__ import annotations
 
@@ -11,25 +8,18 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from cria.api.decoding import RequestBody
 from cria.api.overflow import OverflowPolicy, OverflowWish, TokenCount, check_overflow
+from cria.api.sampling_fields import MAX_INT32, SamplingFields
 from cria.errors import RequestError
 from cria.logprobs import MAX_TOP_LOGPROBS
 from cria.sampling_params import UNLIMITED, SamplingParams
 
-MAX_INT32 = 2**31 - 1
 MAX_CHOICES = 2048
 """Of one request: OpenAI's limit for the prompts of one request."""
 
-TokenId = Annotated[int, Meta(ge=0, le=MAX_INT32)]
 TokenLimit = Annotated[int, Meta(ge=-1, le=MAX_INT32)]
 """How many tokens to generate; -1 is a common way to say "no limit"."""
 NumTopLogprobs = Annotated[int, Meta(ge=0, le=MAX_TOP_LOGPROBS)]
-Bias = Annotated[float, Meta(ge=-100, le=100)]
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-RepeatPenalty = Annotated[float, Meta(ge=0.01, le=100)]
-MIN_TEMPERATURE = 1e-5
-"""Below it only the most likely token is left, and dividing by it overflows."""
 Stop = Annotated[str, Meta(min_length=1)]
 
 
@@ -49,7 +39,7 @@ class StreamOptions(msgspec.Struct):
     continuous_usage_stats: bool | None = None
 
 
-class GenerationRequest(RequestBody, kw_only=True):
+class GenerationRequest(SamplingFields, kw_only=True):
     """The fields that both kinds of completions honour."""
 
     model: str
@@ -61,20 +51,8 @@ class GenerationRequest(RequestBody, kw_only=True):
         default_factory=list, name="stop"
     )
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] = 1.0
-    top_p: Annotated[float, Meta(ge=0, le=1)] = 1.0
-    presence_penalty: Penalty = 0.0
-    frequency_penalty: Penalty = 0.0
-    logit_bias: Annotated[dict[TokenId, Bias], Meta(max_length=1024)] = {}
     user: str | None = None
     service_tier: ServiceTier | None = None
-    # Local extensions, as llama.cpp, vLLM and others name them.
-    top_k: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 0
-    min_p: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    repeat_penalty: RepeatPenalty | None = None
-    repetition_penalty: RepeatPenalty | None = None
-    repeat_last_n: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 64
-    ignore_eos: bool = False
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
     context_overflow: OverflowPolicy = "error"
     truncate_prompt_tokens: TokenCount | None = None
@@ -83,13 +61,13 @@ class GenerationRequest(RequestBody, kw_only=True):
     return_token_ids: bool = False
 
     def __post_init__(self) -> None:
-        check_token_limit("max_tokens", self.max_tokens, self.min_tokens_to_generate)
-        if None not in (self.repeat_penalty, self.repetition_penalty):
-            check_same_penalty(self.repeat_penalty, self.repetition_penalty)
+        super().__post_init__()
+        check_token_limit("max_tokens", self.max_tokens, self.least_tokens)
+        check_min_tokens(self.min_tokens, self.token_limit())
         check_overflow(self.overflow, self.token_limit())
 
     @property
-    def min_tokens_to_generate(self) -> int:
+    def least_tokens(self) -> int:
         """The smallest limit that makes sense."""
         return 1
 
@@ -144,24 +122,14 @@ class GenerationRequest(RequestBody, kw_only=True):
     def sampling_params(self) -> SamplingParams:
         """The numbers for the engine."""
         limit = self.token_limit()
-        return SamplingParams(
+        params = self.choosing(
             max_tokens=UNLIMITED if limit == -1 else limit,
-            temperature=self.temperature if self.temperature >= MIN_TEMPERATURE else 0,
-            top_k=max(self.top_k, 0),
-            top_p=self.top_p,
-            min_p=self.min_p,
             seed=None if self.seed is None else fold_seed(self.seed),
-            repeat_penalty=self.repeat_penalty or self.repetition_penalty or 1.0,
-            repeat_last_n=self.repeat_last_n,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            logit_bias=tuple(self.logit_bias.items()),
-            ignore_eos=self.ignore_eos,
-            logprobs=self.num_logprobs,
-            timings=self.timings,
         )
+        return msgspec.structs.replace(params, logprobs=self.num_logprobs, timings=self.timings)
 
     def without_effect(self) -> Iterator[str]:
+        yield from super().without_effect()
         options = self.stream_options
         if options and not self.stream:
             yield "stream_options"
@@ -194,12 +162,12 @@ def check_token_limit(name: str, limit: int | None, least: int = 1) -> None:
         )
 
 
-def check_same_penalty(one: float | None, other: float | None) -> None:
-    """`repeat_penalty` and `repetition_penalty` are two names of one number."""
-    if one != other:
+def check_min_tokens(min_tokens: int, limit: int) -> None:
+    """No answer can have fewer tokens than its limit and more at once."""
+    if limit != -1 and min_tokens > limit:
         raise RequestError(
-            f"'repetition_penalty' ({other}) is another name of 'repeat_penalty' ({one}). "
-            "Send one of them.",
-            param="repetition_penalty",
-            code="invalid_value",
+            f"Invalid 'min_tokens': integer above maximum value. Expected a value <= {limit}, the "
+            f"limit of tokens to generate, but got {min_tokens} instead.",
+            param="min_tokens",
+            code="integer_above_max_value",
         )

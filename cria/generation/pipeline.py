@@ -16,8 +16,9 @@ import msgspec
 
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
-from cria.api.generation_request import MAX_INT32, GenerationRequest
+from cria.api.generation_request import GenerationRequest
 from cria.api.models import ModelCard
+from cria.api.sampling_fields import MAX_INT32
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.engine_environment import engine_environment
@@ -168,6 +169,10 @@ class Generation:
         """What can be checked without tokenising."""
         self._check_model(request.model)
         self._tokenizer.check_logit_bias(request.logit_bias)
+        self._tokenizer.check_ids(request.stop_token_ids, "stop_token_ids")
+        self._tokenizer.check_allowed(
+            request.allowed_token_ids, request.banned_ids, may_end=request.may_end_at_once
+        )
 
     def _check_model(self, model: str) -> None:
         """It is this one, and it is ready."""
@@ -233,7 +238,13 @@ class Generation:
         run = Run(head, self._client, priority=request.level, service_tier=request.tier_served)
         self._heartbeats.add(run)
         self._describe(run, request, [prompt for prompt, _ in prompts], overflow)
-        make_processor = partial(OutputProcessor, self._pieces, request.stop)
+        make_processor = partial(
+            OutputProcessor,
+            self._pieces,
+            request.stop,
+            frozenset(request.stop_token_ids),
+            request.min_tokens,
+        )
         with run.submitting():
             for (prompt, display), num_kept in zip(prompts, kept, strict=True):
                 params = msgspec.structs.replace(params, num_kept=num_kept)
@@ -256,14 +267,19 @@ class Generation:
             raise ContextLengthExceeded(len(token_ids), info.context_size, param=param)
 
     def _clamped(self, request: GenerationRequest, num_prompt_tokens: int) -> tuple[str, ...]:
-        """The token limit, if the context ends before it."""
-        info, limit = self._client.status.info, request.token_limit()
-        if info is None or limit == -1 or num_prompt_tokens + limit <= info.context_size:
+        """The numbers of tokens that the context ends before."""
+        info = self._client.status.info
+        if info is None:
             return ()
         if request.overflow.shifts:
             return ()
         newer = getattr(request, "max_completion_tokens", None)
-        return ("max_tokens" if newer is None else "max_completion_tokens",)
+        limits = {
+            "max_tokens" if newer is None else "max_completion_tokens": request.token_limit(),
+            "min_tokens": request.min_tokens,
+        }
+        room = info.context_size - num_prompt_tokens
+        return tuple(name for name, limit in limits.items() if limit > room)
 
 
 def model_name(path: str) -> str:

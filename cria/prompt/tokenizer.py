@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -33,6 +33,8 @@ class Vocabulary(Protocol):
     def add_eos(self) -> bool: ...
     @property
     def fim_ids(self) -> tuple[int, int, int] | None: ...
+    @property
+    def end_of_generation_ids(self) -> tuple[int, ...]: ...
     @property
     def pieces(self) -> list[bytes]: ...
     @property
@@ -130,6 +132,20 @@ class Tokenizer:
 
     def _encode_plain(self, data: bytes) -> list[int]:
         return self._vocab.tokenize(data, add_special=False, parse_special=False)
+
+    def check_allowed(
+        self, token_ids: Sequence[int], banned: Container[int], *, may_end: bool
+    ) -> None:
+        """Raise if no token could be chosen of those that are allowed; none allows all."""
+        self.check_ids(token_ids, "allowed_token_ids")
+        ends = () if may_end else self._vocab.end_of_generation_ids
+        if token_ids and all(token in banned or token in ends for token in token_ids):
+            raise RequestError(
+                "Invalid 'allowed_token_ids': 'logit_bias', 'ignore_eos' or 'min_tokens' forbid "
+                "all of them. Allow another token.",
+                param="allowed_token_ids",
+                code="invalid_value",
+            )
 
     def _unknown_token(self, token_id: int, param: str) -> RequestError:
         return RequestError(

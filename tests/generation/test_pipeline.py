@@ -23,13 +23,13 @@ from cria.errors import (
 )
 from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation, model_name
-from cria.generation.run import ChoiceDelta
+from cria.generation.run import ChoiceDelta, ChoiceFinished
 from cria.ipc.messages import FinishReason
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
 from cria.prompt.tokenizer import Tokenizer
 from tests.generation.fake_engine import FakeEngineClient
-from tests.prompt.fake_vocab import FIM_IDS, FakeVocab
+from tests.prompt.fake_vocab import EOS, FIM_IDS, FakeVocab
 
 T = TypeVar("T")
 TEMPLATE = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
@@ -222,11 +222,56 @@ def test_biases_of_unknown_tokens_are_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"stop_token_ids": [5, 260]}, "stop_token_ids[1]"),
+        ({"allowed_token_ids": [5, 260]}, "allowed_token_ids[1]"),
+        ({"allowed_token_ids": [5], "logit_bias": {"5": -100}}, "allowed_token_ids"),
+        ({"allowed_token_ids": [EOS], "ignore_eos": True}, "allowed_token_ids"),
+        ({"allowed_token_ids": [EOS], "min_tokens": 1}, "allowed_token_ids"),
+    ],
+)
+def test_tokens_that_cannot_be_are_refused(
+    bench: Bench, fields: dict[str, Any], param: str
+) -> None:
+    for start in (
+        lambda: bench.generation.start_completion(completion(**fields)),
+        lambda: bench.generation.start_chat(chat(**fields)),
+    ):
+        with pytest.raises(RequestError) as caught:
+            start()
+        assert (caught.value.param, caught.value.code) == (param, "invalid_value")
+    assert bench.client.submitted == []
+
+
+def test_stops_are_looked_for_in_what_the_engine_sends(bench: Bench) -> None:
+    fields = {"stop_token_ids": [ord("!")], "stop": "END", "min_tokens": 2, "max_tokens": 20}
+    run = bench.generation.start_completion(completion(n=2, **fields))
+    assert [params.min_tokens for _, params in bench.client.submitted] == [2, 2]
+    for request_id, text in enumerate(("!ab!", "x!END")):
+        for letter in text:
+            bench.client.tell(request_id, letter)
+    events = list(run.events())
+    texts = ["", ""]
+    for event in events:
+        if isinstance(event, ChoiceDelta):
+            texts[event.index] += event.text
+    assert texts == ["!ab", "x!"]
+    assert {e for e in events if isinstance(e, ChoiceFinished)} == {
+        ChoiceFinished(0, "stop"),
+        ChoiceFinished(1, "stop"),
+    }
+    assert bench.client.cancelled == [0, 1]
+
+
+@pytest.mark.parametrize(
     ("fields", "warnings"),
     [
         ({"max_tokens": 30}, ()),
         ({"max_tokens": 31}, ("max_tokens",)),
         ({"max_completion_tokens": 31}, ("max_completion_tokens",)),
+        ({"min_tokens": 30}, ()),
+        ({"min_tokens": 31}, ("min_tokens",)),
         ({}, ()),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 
 from cria.errors import RequestError
 from cria.prompt.tokenizer import Tokenizer
-from tests.prompt.fake_vocab import BOS, CONTROL, EOS, FIM_IDS, IM_START, FakeVocab
+from tests.prompt.fake_vocab import BOS, CONTROL, EOS, FIM_IDS, IM_END, IM_START, FakeVocab
 
 
 def test_control_texts_are_those_of_tokens_without_visible_text() -> None:
@@ -115,3 +115,17 @@ def test_hopelessly_long_text_is_refused_before_it_is_tokenised() -> None:
     assert caught.value.param == "messages"
     assert vocab.calls == []
     assert len(tokenizer.encode_text("a" * limit)) == limit
+
+
+def test_some_token_must_be_allowed() -> None:
+    tokenizer = Tokenizer(FakeVocab())
+    tokenizer.check_allowed((), {5}, may_end=False)
+    tokenizer.check_allowed((5, 6), {5}, may_end=False)
+    tokenizer.check_allowed((EOS,), (), may_end=True)
+    for token_ids, banned, may_end in (((5,), {5}, True), ((5, EOS, IM_END), {5}, False)):
+        with pytest.raises(RequestError, match="forbid all of them") as caught:
+            tokenizer.check_allowed(token_ids, banned, may_end=may_end)
+        assert caught.value.param == "allowed_token_ids"
+    with pytest.raises(RequestError, match="no token of this model") as caught:
+        tokenizer.check_allowed((5, 10**6), (), may_end=True)
+    assert caught.value.param == "allowed_token_ids[1]"
