@@ -99,6 +99,20 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         return self.chat_template_kwargs
 
 
+class ChatCompletionFullRequest(ChatCompletionRequest, kw_only=True):
+    """The same, never streamed."""
+
+    STREAM: ClassVar[bool | None] = False
+
+
+class ChatCompletionStreamRequest(ChatCompletionRequest, kw_only=True):
+    """The same, always streamed."""
+
+    STREAM: ClassVar[bool | None] = True
+
+    stream: bool = True
+
+
 def _check_template_kwargs(kwargs: Mapping[str, object]) -> None:
     reserved = RESERVED_TEMPLATE_KWARGS.intersection(kwargs)
     if reserved:
@@ -110,25 +124,31 @@ def _check_template_kwargs(kwargs: Mapping[str, object]) -> None:
         )
 
 
-class _Message(msgspec.Struct):
+class ChatMessage(msgspec.Struct):
+    """What the model has answered."""
+
     role: str
     content: str
     refusal: None
 
 
-class _Choice(msgspec.Struct):
+class ChatChoice(msgspec.Struct):
+    """One finished generation."""
+
     index: int
-    message: _Message
+    message: ChatMessage
     logprobs: None
     finish_reason: str
 
 
-class _ChatCompletion(msgspec.Struct):
+class ChatCompletion(msgspec.Struct):
+    """The whole answer."""
+
     id: str
     object: str
     created: int
     model: str
-    choices: list[_Choice]
+    choices: list[ChatChoice]
     usage: UsageObject
     system_fingerprint: str
     service_tier: str | msgspec.UnsetType = msgspec.UNSET
@@ -137,7 +157,7 @@ class _ChatCompletion(msgspec.Struct):
 def encode_chat(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> bytes:
     """The body of an answer that is not streamed."""
     return msgspec.json.encode(
-        _ChatCompletion(
+        ChatCompletion(
             id=head.id,
             object=OBJECT,
             created=head.created,
@@ -150,9 +170,9 @@ def encode_chat(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> 
     )
 
 
-def _chat_choice(choice: Choice) -> _Choice:
-    message = _Message("assistant", choice.text, None)
-    return _Choice(choice.index, message, None, choice.finish_reason)
+def _chat_choice(choice: Choice) -> ChatChoice:
+    message = ChatMessage("assistant", choice.text, None)
+    return ChatChoice(choice.index, message, None, choice.finish_reason)
 
 
 class ChatChunks(Chunks):

@@ -53,6 +53,20 @@ class CompletionRequest(GenerationRequest, kw_only=True):
         return cast("list[str] | list[list[int]]", prompt)
 
 
+class CompletionFullRequest(CompletionRequest, kw_only=True):
+    """The same, never streamed."""
+
+    STREAM: ClassVar[bool | None] = False
+
+
+class CompletionStreamRequest(CompletionRequest, kw_only=True):
+    """The same, always streamed."""
+
+    STREAM: ClassVar[bool | None] = True
+
+    stream: bool = True
+
+
 def _check_best_of(best_of: int | None, n: int) -> None:
     if best_of not in (None, n):
         raise RequestError(
@@ -83,19 +97,23 @@ def _check_num_choices(num_prompts: int, n: int) -> None:
         )
 
 
-class _Choice(msgspec.Struct):
+class CompletionChoice(msgspec.Struct):
+    """One finished generation."""
+
     text: str
     index: int
     logprobs: None
     finish_reason: str
 
 
-class _Completion(msgspec.Struct):
+class Completion(msgspec.Struct):
+    """The whole answer."""
+
     id: str
     object: str
     created: int
     model: str
-    choices: list[_Choice]
+    choices: list[CompletionChoice]
     usage: UsageObject
     system_fingerprint: str
     service_tier: str | msgspec.UnsetType = msgspec.UNSET
@@ -104,12 +122,12 @@ class _Completion(msgspec.Struct):
 def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> bytes:
     """The body of an answer that is not streamed."""
     return msgspec.json.encode(
-        _Completion(
+        Completion(
             id=head.id,
             object=OBJECT,
             created=head.created,
             model=head.model,
-            choices=[_Choice(c.text, c.index, None, c.finish_reason) for c in choices],
+            choices=[CompletionChoice(c.text, c.index, None, c.finish_reason) for c in choices],
             usage=usage_object(usage),
             system_fingerprint=head.system_fingerprint,
             service_tier=head.service_tier or msgspec.UNSET,

@@ -6,7 +6,7 @@ The ranges are OpenAI's; of the local extensions, llama.cpp's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -45,6 +45,9 @@ class StreamOptions(msgspec.Struct):
 class GenerationRequest(RequestBody, kw_only=True):
     """The fields that both kinds of completions honour."""
 
+    STREAM: ClassVar[bool | None] = None
+    """What the route does, if it does not do what `stream` says."""
+
     model: str
     n: Annotated[int, Meta(ge=1, le=128)] = 1
     stream: bool = False
@@ -80,6 +83,11 @@ class GenerationRequest(RequestBody, kw_only=True):
         """The strings before which the answer ends."""
         stops = self.stop_field
         return (stops,) if isinstance(stops, str) else tuple(stops)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream."""
+        return self.stream if self.STREAM is None else self.STREAM
 
     @property
     def include_usage(self) -> bool:
@@ -122,7 +130,9 @@ class GenerationRequest(RequestBody, kw_only=True):
 
     def without_effect(self) -> Iterator[str]:
         options = self.stream_options
-        if options and not self.stream:
+        if self.stream is not self.streams:
+            yield "stream"
+        if options and not self.streams:
             yield "stream_options"
         elif options and options.include_obfuscation:
             yield "stream_options.include_obfuscation"

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -31,13 +29,12 @@ from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
 from cria.generation.run import Run, RunHead
+from cria.generation.text_tools import Offload, TextTools
+from cria.ipc.messages import Ready
 from cria.ipc.rendezvous import Rendezvous
 from cria.output.processor import OutputProcessor
 from cria.prompt.loading import TextSide, check_native, load_text_side
 from cria.sampling_params import SamplingParams
-
-Offload = Callable[..., Any]
-"""`offload(function, *args)` runs a call that blocks, such as tokenising, out of the way."""
 
 
 class Generation:
@@ -51,14 +48,17 @@ class Generation:
         offload: Offload,
     ) -> None:
         self._client = client
-        self._tokenizer, self._template, self._pieces = text
+        self._tokenizer, self._pieces = text.tokenizer, text.pieces
         self._config = config
         self._offload = offload
+        self.text = TextTools(text, offload)
+        """What can be asked of the text side alone; `require_ready` comes first."""
         self._heartbeats = Heartbeats(config.heartbeat_seconds)
         self.created = int(time.time())
         self.engine_address = ""
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
+        self.model_path = ""
 
     @classmethod
     def open(
@@ -72,6 +72,7 @@ class Generation:
         client.start()
         config = _with_alias(server_config, engine_config.model_path)
         generation = cls(client, text, config, offload)
+        generation.model_path = engine_config.model_path
         if rendezvous is not None:
             generation.engine_address = rendezvous.address
         return generation
@@ -84,7 +85,9 @@ class Generation:
         text = load_text_side(model_path)
         client = EngineGuest(engine_address)
         client.start()
-        return cls(client, text, _with_alias(server_config, model_path), offload)
+        generation = cls(client, text, _with_alias(server_config, model_path), offload)
+        generation.model_path = model_path
+        return generation
 
     @staticmethod
     def check_setup() -> None:
@@ -121,6 +124,24 @@ class Generation:
             }
         return ModelCard(self.model_ids[0], self.created, meta=meta)
 
+    def require_ready(self, model: str | None = None) -> Ready:
+        """What the engine has told of itself; EngineUnavailable while there is none.
+
+        ModelNotFound if the request names another model.
+        """
+        if model is not None and model not in self.model_ids:
+            raise ModelNotFound(model)
+        status = self._client.status
+        if status.state != "ready" or status.info is None:
+            raise EngineUnavailable(_why_unavailable(status))
+        self._tokenizer.context_size = status.info.context_size
+        return status.info
+
+    def count_chat_tokens(self, request: ChatCompletionRequest) -> int:
+        """What the usage of this request would say of its prompt, however long that is."""
+        self._check(request)
+        return len(self._offload(self._encode_chat, request))
+
     def start_completion(self, request: CompletionRequest) -> Run:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
@@ -136,13 +157,7 @@ class Generation:
 
     def _check(self, request: GenerationRequest) -> None:
         """What can be checked without tokenising."""
-        if request.model not in self.model_ids:
-            raise ModelNotFound(request.model)
-        status = self._client.status
-        if status.state != "ready":
-            raise EngineUnavailable(_why_unavailable(status))
-        if status.info is not None:
-            self._tokenizer.context_size = status.info.context_size
+        self.require_ready(request.model)
         self._tokenizer.check_logit_bias(request.logit_bias)
 
     def _encode_prompt(self, prompt: str | list[int]) -> list[int]:
@@ -153,10 +168,7 @@ class Generation:
         return prompt
 
     def _encode_chat(self, request: ChatCompletionRequest) -> list[int]:
-        segments = self._template.render(
-            request.template_messages(), kwargs=request.template_kwargs()
-        )
-        return self._tokenizer.encode_chat(segments)
+        return self._tokenizer.encode_chat(self.text.render(request))
 
     def _start(
         self, request: GenerationRequest, prompts: list[list[int]], head: RunHead, param: str

@@ -17,6 +17,7 @@ class FakeVocab:
         self.num_tokens = 256 + len(CONTROL)
         self.bos_id = bos_id
         self.eos_id: int | None = EOS
+        self.pad_id: int | None = None
         self.add_bos = add_bos
         self.add_eos = add_eos
         self.calls: list[bytes] = []
