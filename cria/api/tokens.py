@@ -70,9 +70,8 @@ class TokenizeRequest(RequestBody, kw_only=True):
     @property
     def parts(self) -> list[str | int]:
         """What is to be tokenised, one after another."""
-        if self.prompt is not None:
-            return [self.prompt]
-        return [self.content or ""] if isinstance(self.content, str) else list(self.content or ())
+        text = self.content if self.prompt is None else self.prompt
+        return [text] if isinstance(text, str) else list(text or ())
 
     @property
     def adds_special(self) -> bool:

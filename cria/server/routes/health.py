@@ -16,7 +16,6 @@ from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
 from cria.server.operations import Operation, describe
 
-
 READY = Operation(
     "Say whether the engine is ready; needs no key.", answer=Health, failures={"503": Unready}
 )

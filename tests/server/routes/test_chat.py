@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from flask.testing import FlaskClient
 
 BODY = {"model": "fake", "messages": [{"role": "user", "content": "hi"}]}
@@ -26,3 +27,26 @@ def test_a_refused_body_starts_nothing(client: FlaskClient) -> None:
     answer = client.post("/v1/chat/completions", json={"model": "fake", "messages": []})
     assert answer.status_code == 400
     assert answer.get_json()["error"]["param"] == "messages"
+
+
+@pytest.mark.parametrize("sent", [{}, {"stream": True}, {"stream": False}])
+def test_the_forms_that_always_or_never_stream(
+    client: FlaskClient, sent: dict[str, object]
+) -> None:
+    full = client.post("/v1/chat/completions_full", json={**BODY, **sent})
+    stream = client.post("/v1/chat/completions_stream", json={**BODY, **sent})
+    assert full.content_type == "application/json"
+    assert full.get_json()["choices"][0]["finish_reason"] == "stop"
+    assert stream.text.endswith("data: [DONE]\n\n")
+    overruled = [a.headers.get("x-cria-warnings") == "stream" for a in (full, stream)]
+    assert overruled == [sent.get("stream") is True, sent.get("stream") is False]
+
+
+def test_a_stream_that_nobody_asked_for_has_its_options(client: FlaskClient) -> None:
+    options = {"stream_options": {"include_usage": True}}
+    answer = client.post(
+        "/v1/chat/completions_stream", json={**BODY, **options}, headers={"x-cria-strict": "1"}
+    )
+    assert answer.status_code == 200
+    assert '"usage":{"prompt_tokens":3' in answer.text
+    assert "x-cria-warnings" not in answer.headers
