@@ -17,9 +17,11 @@ Schema = Mapping[str, Any]
 Values = st.SearchStrategy[Any]
 
 MAX_TEXT, MAX_ITEMS = 6, 3
-ODD_VALUES: tuple[Any, ...] = (
-    True, 0, -1, 1.5, 1e300, "", "odd", [], [5], ["odd"], [None], [[]], {}, {"odd": 1}, {"odd": None},
-)  # fmt: skip
+ODD_NUMBERS: list[Any] = [True, 0, -1, 1.5, 1e300]
+ODD_TEXTS: list[Any] = ["", "odd"]
+ODD_LISTS: list[Any] = [[], [5], ["odd"], [None], [[]]]
+ODD_OBJECTS: list[Any] = [{}, {"odd": 1}, {"odd": None}]
+ODD_VALUES = ODD_NUMBERS + ODD_TEXTS + ODD_LISTS + ODD_OBJECTS
 
 
 class SchemaValues:
@@ -59,7 +61,10 @@ class SchemaValues:
     def body(self, schema: Schema, special: Mapping[str, Values], always: set[str]) -> Values:
         """An object, some of its properties from strategies of their own, some of them always."""
         properties = self.resolve(schema)["properties"]
-        values = {name: special.get(name) or self.fitting(s) for name, s in properties.items()}
+        values = {
+            name: special[name] if name in special else self.fitting(each)
+            for name, each in properties.items()
+        }
         needed = {*self.resolve(schema)["required"], *always} & set(values)
         return st.fixed_dictionaries(
             {name: values[name] for name in needed},
