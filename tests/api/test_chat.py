@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import timeit
 
 import msgspec
 import pytest
@@ -88,3 +89,15 @@ def test_a_stream_names_the_role_once_and_ends_without_content() -> None:
         assert chunk["choices"][0]["index"] == 1
         assert chunk["choices"][0]["logprobs"] is None
         assert "usage" not in chunk
+
+
+def test_schemas_cost_next_to_nothing() -> None:
+    """A request of two kilobytes takes some 30 microseconds; the limit leaves room for anything."""
+    turn = [{"role": role, "content": "x" * 180} for role in ("user", "assistant")]
+    choices, usage = [Choice(0, "x" * 500, "stop")], Usage(2, 3)
+
+    def both() -> None:
+        decode_chat(messages=turn * 5, temperature=0.5, stop=["a", "b"], seed=5)
+        encode_chat(HEAD, choices, usage)
+
+    assert min(timeit.repeat(both, number=1, repeat=200)) < 1e-3

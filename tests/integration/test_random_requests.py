@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cria.config import ServerConfig
 from cria.server.app import create_app
-from cria.server.openapi import make_document
+from cria.server.openapi import REFUSED, make_document
 from tests.fakes import FakeGeneration
 from tests.real_server import RealServer
 from tests.schema_values import SchemaValues, Values
@@ -136,6 +136,27 @@ def test_a_field_that_is_missing_is_named(server: RealServer, path: str) -> None
         answer = server.post(path, {key: value for key, value in body.items() if key != name})
         assert answer.status_code == 400
         assert answer.json()["error"]["code"] == "missing_required_parameter"
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_a_field_that_cannot_be_honoured_is_named(server: RealServer, path: str) -> None:
+    for name in VALUES.resolve(BODIES[path])[REFUSED]:
+        answer = server.post(path, {"model": "tiny", name: {"odd": 1}})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, name)
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_an_unknown_field_is_reported_or_refused(server: RealServer, path: str) -> None:
+    @settings(max_examples=3, suppress_health_check=LESS)
+    @given(body=bodies(path))
+    def check(body: dict[str, Any]) -> None:
+        body["odd_one"] = 1
+        assert "odd_one" in server.post(path, body).headers["x-cria-warnings"].split(", ")
+        strict = server.post(path, body, headers={"x-cria-strict": "1"})
+        assert strict.status_code == 400
+        assert strict.json()["error"]["param"] in ("odd_one", "stream_options")
+
+    check()
 
 
 @pytest.mark.parametrize("path", BODIES)
