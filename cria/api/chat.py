@@ -63,7 +63,9 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
 
     messages: Annotated[list[Message], Meta(min_length=1)]
     max_completion_tokens: TokenLimit | None = None
+    """Wins over `max_tokens`, its older name."""
     chat_template_kwargs: dict[str, str | int | float | bool | None] = {}
+    """Further variables of the chat template, such as `enable_thinking`."""
     # The rest is checked and noted.
     safety_identifier: Annotated[str, Meta(max_length=128)] | None = None
     prompt_cache_key: str | None = None

@@ -34,8 +34,10 @@ class CompletionRequest(GenerationRequest, kw_only=True):
     NOTED: ClassVar[frozenset[str]] = frozenset({"user"})
 
     prompt: str | Annotated[list[str | TokenId | TokenIds], Meta(min_length=1)] | None
+    """Text, texts, token ids, or lists of token ids."""
     max_tokens: TokenLimit = DEFAULT_MAX_TOKENS
     best_of: Annotated[int, Meta(ge=1, le=128)] | None = None
+    """The same as `n`, if at all: all that is generated is returned."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -50,28 +50,45 @@ class GenerationRequest(RequestBody, kw_only=True):
 
     model: str
     n: Annotated[int, Meta(ge=1, le=128)] = 1
+    """How many choices for each prompt."""
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: TokenLimit = -1
+    """-1 for as many as the context has room for."""
     stop_field: Stop | Annotated[list[Stop], Meta(max_length=16)] = msgspec.field(
         default_factory=list, name="stop"
     )
+    """Strings before which the answer ends."""
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    """The same seed chooses the same tokens."""
     temperature: Annotated[float, Meta(ge=0, le=2)] = 1.0
+    """0 chooses the most likely token."""
     top_p: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    """Keep the most likely tokens that have this probability together."""
     presence_penalty: Penalty = 0.0
+    """Subtracted once from each token that was generated before."""
     frequency_penalty: Penalty = 0.0
+    """Subtracted for each time that the token was generated before."""
     logit_bias: Annotated[dict[TokenId, Bias], Meta(max_length=1024)] = {}
+    """Added to the logits of tokens, by their ids; -100 bans."""
     user: str | None = None
     service_tier: ServiceTier | None = None
+    """How soon it is the request's turn; `priority` is finer."""
     # Local extensions, as llama.cpp, vLLM and others name them.
     top_k: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 0
+    """Keep so many of the most likely tokens; 0 and -1 keep all."""
     min_p: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Drop tokens less likely than this share of the most likely one."""
     repeat_penalty: RepeatPenalty | None = None
+    """Divides the logits of tokens seen in the last `repeat_last_n`; 1 does nothing."""
     repetition_penalty: RepeatPenalty | None = None
+    """Another name of `repeat_penalty`."""
     repeat_last_n: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 64
+    """-1 is the whole context."""
     ignore_eos: bool = False
+    """Go on to the limit."""
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
+    """Smaller is sooner; each level is worth ten seconds of waiting."""
 
     def __post_init__(self) -> None:
         check_token_limit("max_tokens", self.max_tokens)

@@ -7,10 +7,8 @@ holds the text, and the answer has the shape that goes with it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from cria.api.decoding import RequestBody
 from cria.api.generation_request import TokenId
@@ -18,9 +16,7 @@ from cria.errors import RequestError
 
 Piece = str | list[int]
 """A token's text, or its bytes where they are no whole UTF-8."""
-Content = Annotated[
-    str | list[str | TokenId], Meta(description="Text, or pieces of text and token ids in turns.")
-]
+Content = str | list[str | TokenId]
 
 
 class TokenizeRequest(RequestBody, kw_only=True):
@@ -28,25 +24,19 @@ class TokenizeRequest(RequestBody, kw_only=True):
 
     model: str | None = None
     content: Content | None = None
-    add_special: (
-        Annotated[
-            bool, Meta(description="Begin, and end, `content` as the model was trained; not usual.")
-        ]
-        | None
-    ) = None
-    with_pieces: (
-        Annotated[bool, Meta(description="With the tokens of `content` their text.")] | None
-    ) = None
-    prompt: Annotated[str, Meta(description="Text, in place of `content`.")] | None = None
-    add_special_tokens: (
-        Annotated[bool, Meta(description="The same as `add_special` for `prompt`; usual.")] | None
-    ) = None
-    return_token_strs: (
-        Annotated[bool, Meta(description="With the tokens of `prompt` their text.")] | None
-    ) = None
-    parse_special: Annotated[
-        bool, Meta(description="The text of a control token becomes that token.")
-    ] = True
+    """Text, or texts and token ids in turns."""
+    add_special: bool | None = None
+    """Begin, and end, `content` as the model was trained; it is not done by itself."""
+    with_pieces: bool | None = None
+    """With each token of `content` its text."""
+    prompt: str | None = None
+    """Text, in place of `content`."""
+    add_special_tokens: bool | None = None
+    """Begin, and end, `prompt` as the model was trained; it is done by itself."""
+    return_token_strs: bool | None = None
+    """With the tokens of `prompt` their texts."""
+    parse_special: bool = True
+    """The text of a control token becomes that token."""
 
     def __post_init__(self) -> None:
         if self.content is None and self.prompt is None:

@@ -58,7 +58,7 @@ tr { border-bottom: 1px solid #ccc; }
 <table>
 {%- for field, about in schema.properties.items() %}
 <tr><td><code>{{ field }}</code></td><td>{{ words(about) }}</td>
-<td>{{ default_of(schema, field) }}</td><td>{{ meaning_of(about) }}</td></tr>
+<td>{{ default_of(schema, field) }}</td><td>{{ about.description or "" }}</td></tr>
 {%- endfor %}
 </table>
 {%- if schema[noted] %}
@@ -91,7 +91,6 @@ def make_page(document: Schema) -> str:
         schemas=document["components"]["schemas"],
         words=words,
         default_of=default_of,
-        meaning_of=meaning_of,
         noted=NOTED,
         refused=REFUSED,
     )
@@ -118,12 +117,6 @@ def default_of(schema: Schema, field: str) -> str:
         return "required"
     default = schema["properties"][field].get("default")
     return "" if default is None else f"default {json.dumps(default)}"
-
-
-def meaning_of(schema: Schema) -> str:
-    """The description of a field, or of what it may hold."""
-    each = [schema, *schema.get("anyOf", ())]
-    return " ".join(one["description"] for one in each if "description" in one)
 
 
 def _route(method: str, path: str, operation: Schema) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 1. Every rule of the URL map whose view has a description (`operations`) is in it, by its shortest
    path; the `/v1` of the others is a server's URL. `undescribed` names the views that have none.
-2. Schemas are msgspec's: the same types that check the requests. Fields that are refused by name,
+2. Schemas are msgspec's: the same types that check the requests, with the strings below their
+   fields as descriptions. Fields that are refused by name,
    and those that are checked and change nothing, are listed beside the properties.
 """
 
@@ -19,6 +20,7 @@ from werkzeug.routing import Rule
 from cria import __version__
 from cria.api.errors import ErrorBody
 from cria.server.auth import is_open
+from cria.server.field_docs import field_docs, structs_in
 from cria.server.operations import Operation, operation_of
 
 PREFIX = "/v1"
@@ -115,12 +117,29 @@ def _schemas(routes: list[Route]) -> tuple[dict[Any, Json], Json]:
     types = list(dict.fromkeys([*sorted(requests, key=str), *answers, *failures, ErrorBody]))
     found, components = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
     schemas = dict(zip(types, found, strict=True))
+    _describe_fields(types, components)
     for kind in requests:
         component = components[schemas[kind]["$ref"].rpartition("/")[2]]
         # A table of the fields that are refused may hold one that this request knows.
         component[REFUSED] = sorted(set(kind.UNSUPPORTED) - set(component["properties"]))
         component[NOTED] = sorted(kind.NOTED)
     return schemas, dict(sorted(components.items()))
+
+
+def _describe_fields(types: list[Any], components: Json) -> None:
+    for kind in structs_in(types):
+        for properties in _properties_of(kind, components):
+            for name, text in field_docs(kind).items():
+                properties[name]["description"] = text
+
+
+def _properties_of(kind: type[msgspec.Struct], components: Json) -> Iterator[Json]:
+    """By title and fields: the component's name has the module in it if two Structs share one."""
+    for component in components.values():
+        properties = component.get("properties", {})
+        fields = set(kind.__struct_encode_fields__)
+        if component.get("title") == kind.__name__ and fields <= set(properties):
+            yield properties
 
 
 def _paths(routes: list[Route], schemas: dict[Any, Json]) -> Json:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import msgspec
 from flask import Blueprint, Response, current_app
 
@@ -14,6 +12,7 @@ from cria.server.answers import json_response
 from cria.server.openapi import Json, make_document
 from cria.server.operations import Operation, describe
 
+DOCUMENT = "cria_openapi"
 HTML = "text/html"
 PAGE = Operation("Show this description as a page.", media_type=HTML)
 
@@ -21,9 +20,12 @@ PAGE = Operation("Show this description as a page.", media_type=HTML)
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("describing", __name__)
 
-    @cache
     def document() -> Json:
-        return make_document(current_app, needs_key=bool(config.api_keys))
+        known = current_app.extensions
+        if DOCUMENT not in known:  # made once, and not at start-up: it takes a moment
+            known[DOCUMENT] = make_document(current_app, needs_key=bool(config.api_keys))
+        made: Json = known[DOCUMENT]
+        return made
 
     @blueprint.get("/openapi.json", strict_slashes=False)
     @describe(Operation("Describe all routes as OpenAPI 3.1.", answer=dict))
