@@ -7,7 +7,7 @@ from typing import Any
 
 from cria.api.apply_template import ApplyTemplateRequest
 from cria.api.chat import ChatCompletionRequest
-from cria.api.tokens import DetokenizeRequest, TokenizeRequest
+from cria.api.tokens import DetokenizeRequest, TokenizeRequest, TokenPiece, with_pieces
 from cria.prompt.loading import TextSide
 from cria.prompt.tokenizer import SpecialTokens
 
@@ -41,9 +41,15 @@ class TextTools:
         token_ids: list[int] = self._offload(self._encode, request)
         return token_ids
 
-    def pieces(self, token_ids: list[int]) -> list[bytes]:
-        """The bytes of tokens that are the result of `tokenize`, control tokens spelled out."""
-        return self._tokenizer.pieces_of(token_ids, "content")
+    def pieces(self, token_ids: list[int]) -> list[int | TokenPiece]:
+        """Tokens that are the result of `tokenize` with their texts, control tokens spelled out."""
+        pairs: list[int | TokenPiece] = self._offload(self._with_pieces, token_ids)
+        return pairs
+
+    def strings(self, token_ids: list[int]) -> list[str]:
+        """The texts alone; what is no UTF-8 becomes U+FFFD."""
+        texts: list[str] = self._offload(self._strings, token_ids)
+        return texts
 
     def detokenize(self, request: DetokenizeRequest) -> str:
         """The text of the request's tokens; what is no UTF-8 becomes U+FFFD."""
@@ -64,6 +70,13 @@ class TextTools:
             kwargs=request.template_kwargs(),
             add_generation_prompt=add_generation_prompt,
         )
+
+    def _with_pieces(self, token_ids: list[int]) -> list[int | TokenPiece]:
+        return with_pieces(token_ids, self._tokenizer.pieces_of(token_ids, "content"))
+
+    def _strings(self, token_ids: list[int]) -> list[str]:
+        pieces = self._tokenizer.pieces_of(token_ids, "prompt")
+        return [piece.decode("utf-8", "replace") for piece in pieces]
 
     def _encode(self, request: TokenizeRequest) -> list[int]:
         return self._tokenizer.encode_parts(

@@ -8,7 +8,7 @@ import pytest
 
 from cria.api.apply_template import ApplyTemplateRequest
 from cria.api.decoding import RequestBody, decode
-from cria.api.tokens import DetokenizeRequest, TokenizeRequest
+from cria.api.tokens import DetokenizeRequest, TokenizeRequest, TokenPiece
 from cria.errors import RequestError
 from cria.generation.text_tools import TextTools
 from cria.prompt.chat_template import ChatTemplate
@@ -41,9 +41,15 @@ def test_tokenising_and_back_out_of_the_way() -> None:
     bench = Bench()
     ids = bench.text.tokenize(request(TokenizeRequest, content="é<|im_end|>", add_special=True))
     assert ids == [BOS, *"é".encode(), IM_END]
-    assert bench.text.pieces(ids) == [b"<s>", b"\xc3", b"\xa9", b"<|im_end|>"]
+    assert bench.text.pieces(ids) == [
+        TokenPiece(BOS, "<s>"),
+        TokenPiece(0xC3, [0xC3]),
+        TokenPiece(0xA9, [0xA9]),
+        TokenPiece(IM_END, "<|im_end|>"),
+    ]
+    assert bench.text.strings(ids) == ["<s>", "\ufffd", "\ufffd", "<|im_end|>"]
     assert bench.text.detokenize(request(DetokenizeRequest, tokens=ids)) == "<s>é<|im_end|>"
-    assert bench.offloaded == ["_encode", "pieces_of"]
+    assert bench.offloaded == ["_encode", "_with_pieces", "_strings", "pieces_of"]
 
 
 def test_half_a_code_point_is_shown_as_such() -> None:

@@ -17,7 +17,6 @@ from cria.api.tokens import (
     InputTokens,
     TokenizeAnswer,
     TokenizeRequest,
-    with_pieces,
 )
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
@@ -73,11 +72,10 @@ def tokenize_answer(
 ) -> TokenizeAnswer:
     """llama-server's answer to `content`, vLLM's to `prompt`."""
     if wanted.prompt is None:
-        shown = with_pieces(token_ids, text.pieces(token_ids)) if wanted.with_pieces else token_ids
-        return TokenizeAnswer(list(shown))
-    answer = TokenizeAnswer(list(token_ids), len(token_ids), context_size)
+        return TokenizeAnswer(text.pieces(token_ids) if wanted.with_pieces else [*token_ids])
+    answer = TokenizeAnswer([*token_ids], len(token_ids), context_size)
     if wanted.return_token_strs:
-        answer.token_strs = [p.decode("utf-8", "replace") for p in text.pieces(token_ids)]
+        answer.token_strs = text.strings(token_ids)
     return answer
 
 
