@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -42,23 +42,37 @@ class StreamOptions(msgspec.Struct):
 class GenerationRequest(SamplingFields, kw_only=True):
     """The fields that both kinds of completions honour."""
 
+    STREAM: ClassVar[bool | None] = None
+    """What the route does, if it does not do what `stream` says."""
+
     model: str
     n: Annotated[int, Meta(ge=1, le=128)] = 1
+    """How many choices for each prompt."""
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: TokenLimit = -1
+    """-1 for as many as the context has room for."""
     stop_field: Stop | Annotated[list[Stop], Meta(max_length=16)] = msgspec.field(
         default_factory=list, name="stop"
     )
+    """Strings before which the answer ends."""
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    """The same seed chooses the same tokens."""
     user: str | None = None
     service_tier: ServiceTier | None = None
+    """How soon it is the request's turn; `priority` is finer."""
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
+    """Smaller is sooner; each level is worth ten seconds of waiting."""
     context_overflow: OverflowPolicy = "error"
+    """What becomes of what the context cannot hold."""
     truncate_prompt_tokens: TokenCount | None = None
+    """Keep so many of the prompt's last tokens; -1: as many as there is room for."""
     n_keep: TokenCount | None = None
+    """Tokens at the start that are kept when others are cut; -1 is the whole prompt."""
     timings: bool = False
+    """Answer with what the time was spent on."""
     return_token_ids: bool = False
+    """Answer with token ids beside the text."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,6 +90,11 @@ class GenerationRequest(SamplingFields, kw_only=True):
         """The strings before which the answer ends."""
         stops = self.stop_field
         return (stops,) if isinstance(stops, str) else tuple(stops)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream."""
+        return self.stream if self.STREAM is None else self.STREAM
 
     @property
     def include_usage(self) -> bool:
@@ -131,7 +150,9 @@ class GenerationRequest(SamplingFields, kw_only=True):
     def without_effect(self) -> Iterator[str]:
         yield from super().without_effect()
         options = self.stream_options
-        if options and not self.stream:
+        if self.stream is not self.streams:
+            yield "stream"
+        if options and not self.streams:
             yield "stream_options"
         elif options:
             if options.include_obfuscation:

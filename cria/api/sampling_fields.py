@@ -56,46 +56,79 @@ class SamplingFields(RequestBody, kw_only=True):
     """Every field is honoured, or named by `without_effect`."""
 
     temperature: Annotated[float, Meta(ge=0, le=2)] = 1.0
+    """0 chooses the most likely token."""
     top_p: Share = 1.0
+    """Keep the most likely tokens that have this probability together."""
     presence_penalty: Penalty = 0.0
+    """Subtracted once from each token that was generated before."""
     frequency_penalty: Penalty = 0.0
+    """Subtracted for each time that the token was generated before."""
     logit_bias_field: (
         Annotated[dict[TokenId, Bias], Meta(max_length=1024)]
         | Annotated[BiasList, Meta(max_length=1024)]
     ) = msgspec.field(default_factory=dict, name="logit_bias")
+    """Added to the logits of tokens, by their ids; -100 bans. Also llama.cpp's list of pairs."""
     # Local extensions, as llama.cpp, vLLM and others name them.
     top_k: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 0
+    """Keep so many of the most likely tokens; 0 and -1 keep all."""
     min_p: Share = 0.0
+    """Drop tokens less likely than this share of the most likely one."""
     typical_p: Share = 1.0
+    """Keep the tokens nearest to the expected surprise, up to this share; 1 keeps all."""
     top_n_sigma: Annotated[float, Meta(ge=-1, le=1000)] = -1.0
+    """Drop logits below the largest one by so many standard deviations; -1 and 0 keep all."""
     min_keep: Count = 0
+    """Tokens that `typical_p`, `top_p`, `min_p` and XTC keep at least."""
     repeat_penalty: RepeatPenalty | None = None
+    """Divides the logits of tokens seen in the last `repeat_last_n`; 1 does nothing."""
     repetition_penalty: RepeatPenalty | None = None
+    """Another name of `repeat_penalty`."""
     repeat_last_n: LookBack = 64
+    """-1 is the whole context."""
     dry_multiplier: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    """How much to penalise a token that would extend a repetition; 0 does nothing."""
     dry_base: Annotated[float, Meta(ge=1, le=100)] = 1.75
+    """The penalty grows by this factor with each further token of the repetition."""
     dry_allowed_length: Count = 2
+    """Repetitions up to this length are free."""
     dry_penalty_last_n: LookBack = 64
+    """Tokens in which repetitions are looked for; -1 is the whole context."""
     dry_sequence_breakers: Annotated[list[Breaker], Meta(max_length=16)] = msgspec.field(
         default_factory=lambda: list(Dry(0).sequence_breakers)
     )
+    """No repetition reaches beyond these texts."""
     xtc_probability: Share = 0.0
+    """How often to drop the most likely tokens but the last above the threshold."""
     xtc_threshold: Share = 0.1
+    """The probability from which a token is one of them."""
     dynatemp_range: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    """The temperature follows the entropy, up to so much below and above; 0 does not."""
     dynatemp_exponent: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    """How the entropy becomes a temperature."""
     mirostat: MirostatVersion | None = None
+    """Aim at a constant surprise: 1 or 2 is the version, 0 does not."""
     mirostat_mode: MirostatVersion | None = None
+    """Another name of `mirostat`."""
     mirostat_tau: Annotated[float, Meta(ge=0, le=100)] = 5.0
+    """The surprise to aim at, in bits."""
     mirostat_eta: Annotated[float, Meta(ge=0, le=10)] = 0.1
+    """How fast it learns."""
     adaptive_target: Annotated[float, Meta(ge=-1, le=1)] = -1.0
+    """The probability that the chosen tokens shall have in the mean; negative: none."""
     adaptive_decay: Annotated[float, Meta(ge=0, le=0.99)] = 0.9
+    """How long it remembers."""
     samplers: SamplerNames | None = None
+    """Those to use, in this order: names, or llama.cpp's letters."""
     ignore_eos: bool = False
+    """Go on to the limit."""
     min_tokens: Count = 0
+    """Choose no end-of-generation token, and look for no stop, before there are so many."""
     stop_token_ids: Annotated[list[TokenId], Meta(max_length=1024)] = []
+    """Tokens before which the answer ends."""
     allowed_field: Annotated[list[TokenId], Meta(min_length=1)] | None = msgspec.field(
         default=None, name="allowed_token_ids"
     )
+    """Choose among these only."""
 
     def __post_init__(self) -> None:
         check_same(self, "repeat_penalty", "repetition_penalty")

@@ -149,6 +149,8 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_vocab_bos", c_int32, (VocabPointer,)),
     # llama_token llama_vocab_eos(const struct llama_vocab * vocab);
     Row("llama_vocab_eos", c_int32, (VocabPointer,)),
+    # llama_token llama_vocab_pad(const struct llama_vocab * vocab);
+    Row("llama_vocab_pad", c_int32, (VocabPointer,)),
     # bool llama_vocab_get_add_bos(const struct llama_vocab * vocab);
     Row("llama_vocab_get_add_bos", c_bool, (VocabPointer,)),
     # bool llama_vocab_get_add_eos(const struct llama_vocab * vocab);

@@ -362,6 +362,24 @@ def test_the_model_card_tells_what_is_served(bench: Bench) -> None:
     assert card.meta["n_ctx"] == 32 and card.meta["n_params"] == 10
 
 
+def test_counting_is_what_a_chat_would_take(bench: Bench) -> None:
+    bench.generation.start_chat(chat())
+    assert bench.generation.count_chat_tokens(chat()) == len(bench.prompts[0])
+    beyond = chat(messages=[{"role": "user", "content": "x" * 40}])
+    assert bench.generation.count_chat_tokens(beyond) == 46
+    with pytest.raises(ModelNotFound):
+        bench.generation.count_chat_tokens(chat(model="else"))
+
+
+def test_the_text_side_waits_for_the_engine(bench: Bench) -> None:
+    assert bench.generation.require_ready("org/other").context_size == 32
+    with pytest.raises(ModelNotFound):
+        bench.generation.require_ready("else")
+    bench.client.status = EngineStatus("loading")
+    with pytest.raises(EngineUnavailable):
+        bench.generation.require_ready()
+
+
 def test_waiting_for_a_model_that_cannot_be_loaded(bench: Bench) -> None:
     bench.generation.wait_ready()
     bench.client.status = EngineStatus("down", reason="It is broken.")
@@ -391,6 +409,7 @@ def test_two_generations_over_one_engine(tiny_gguf: Path) -> None:
         first.wait_ready(timeout=60)
         second.wait_ready(timeout=60)
         assert second.model_ids == first.model_ids
+        assert second.model_path == first.model_path == str(tiny_gguf)
         for generation in (first, second, first):
             assert list(generation.start_completion(wanted).events())
         assert second.status().info == first.status().info
@@ -408,6 +427,7 @@ def test_opening_a_real_file_and_a_broken_one(tiny_gguf: Path, tmp_path: Path) -
     try:
         generation.wait_ready(timeout=60)
         assert generation.model_ids == ("tiny",)
+        assert generation.model_path == str(tiny_gguf)
         wanted = msgspec.structs.replace(completion(), model="tiny")
         events = list(generation.start_completion(wanted).events())
         assert events[-1].finish_reason in (  # type: ignore[union-attr]  # the last one ends it

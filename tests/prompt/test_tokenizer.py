@@ -87,6 +87,41 @@ def test_hopelessly_long_texts_around_a_gap_are_refused() -> None:
     assert vocab.calls == []
 
 
+def test_text_and_ids_in_turns_become_what_they_are() -> None:
+    tokenizer = Tokenizer(FakeVocab(add_bos=True, add_eos=True))
+
+    def encode(*parts: str | int, add_special: bool = False, parse_special: bool = True) -> object:
+        return tokenizer.encode_parts(
+            parts, "content", add_special=add_special, parse_special=parse_special
+        )
+
+    assert encode("a", 5, "b") == [97, 5, 98]
+    assert encode("a", "b", add_special=True) == [BOS, 97, EOS, 98]
+    assert encode(5, "b", add_special=True) == [5, 98]
+    assert encode("<s>") == [BOS]
+    assert encode("<s>", parse_special=False) == [*b"<s>"]
+    assert encode() == []
+    with pytest.raises(RequestError) as caught:
+        encode("a", 260)
+    assert caught.value.param == "content[1]"
+
+
+def test_pieces_spell_control_tokens_out() -> None:
+    tokenizer = Tokenizer(FakeVocab(), context_size=1)
+    assert tokenizer.pieces_of([97, BOS], "tokens") == [b"a", b"<s>"]
+    with pytest.raises(RequestError) as caught:
+        tokenizer.pieces_of([97, 260], "tokens")
+    assert caught.value.param == "tokens[1]"
+    with pytest.raises(RequestError) as caught:
+        tokenizer.pieces_of([IM_START] * 10_000, "tokens")
+    assert (caught.value.param, caught.value.code) == ("tokens", "context_length_exceeded")
+
+
+def test_special_tokens_by_their_text() -> None:
+    assert Tokenizer(FakeVocab(add_bos=True)).special_tokens == ("<s>", "</s>", None, True, False)
+    assert Tokenizer(FakeVocab(bos_id=None)).special_tokens.bos is None
+
+
 def test_ids_have_to_be_in_the_vocabulary() -> None:
     tokenizer = Tokenizer(FakeVocab())
     tokenizer.check_ids([0, 259], "prompt")
