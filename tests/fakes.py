@@ -14,10 +14,15 @@ from cria.api.extras import Extras
 from cria.api.models import ModelCard
 from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
-from cria.errors import ClientGone
+from cria.errors import ClientGone, EngineUnavailable, ModelNotFound
 from cria.generation.engine_link import EngineStatus
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Event
+from cria.generation.text_tools import TextTools
 from cria.ipc.messages import EngineStats, Ready
+from cria.prompt.chat_template import ChatTemplate
+from cria.prompt.loading import TextSide
+from cria.prompt.tokenizer import Tokenizer
+from tests.prompt.fake_vocab import FakeVocab
 
 SILENCE = "silence"
 """A step of a script: nothing more happens until the run is cancelled."""
@@ -25,6 +30,7 @@ SILENCE = "silence"
 Script = Sequence[Event | Exception | str | Callable[[], object]]
 """Events to tell, exceptions to raise, functions to call."""
 
+TEMPLATE = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
 HELLO: Script = (ChoiceDelta(0, "Hello"), ChoiceDelta(0, " world"), ChoiceFinished(0, "stop"))
 READY = Ready(
     num_slots=8,
@@ -90,12 +96,14 @@ class FakeGeneration:
     model_ids = ("fake", "org/fake:1")
     created = 1_700_000_000
     engine_address = ""
+    model_path = "/models/fake.gguf"
 
     def __init__(self, scripts: Mapping[str, Script] | None = None) -> None:
         self.scripts = scripts or {}
         self.refusal: Exception | None = None
         self.engine = EngineStatus("ready", 1.0, READY)
         self.runs: list[FakeRun] = []
+        self.text = fake_text()
         self._numbers = itertools.count()
 
     def start_completion(self, request: CompletionRequest) -> FakeRun:
@@ -106,6 +114,19 @@ class FakeGeneration:
 
     def start_score(self, request: ScoreRequest) -> FakeRun:
         return self._start(str(request.prompt))
+
+    def require_ready(self, model: str | None = None) -> Ready:
+        if self.refusal is not None:
+            raise self.refusal
+        if model is not None and model not in self.model_ids:
+            raise ModelNotFound(model)
+        if self.engine.info is None:
+            raise EngineUnavailable("loading")
+        return self.engine.info
+
+    def count_chat_tokens(self, request: ChatCompletionRequest) -> int:
+        self.require_ready(request.model)
+        return sum(map(len, self.text.render(request, request.template_messages())))
 
     def status(self) -> EngineStatus:
         num_open = sum(run.open for run in self.runs)
@@ -130,3 +151,11 @@ class FakeGeneration:
         run = FakeRun(self.scripts.get(prompt, HELLO), next(self._numbers))
         self.runs.append(run)
         return run
+
+
+def fake_text() -> TextTools:
+    """The real text side over a vocabulary of bytes, which begins a text with `<s>`."""
+    vocab = FakeVocab(add_bos=True)
+    tokenizer = Tokenizer(vocab, context_size=READY.context_size)
+    template = ChatTemplate(TEMPLATE, "<s>", "</s>", tokenizer.control_texts)
+    return TextTools(TextSide(tokenizer, template, vocab.pieces), lambda f, *args: f(*args))

@@ -37,6 +37,8 @@ UNTESTED = {
     "logprobs.py",
     "sampling_params.py",
     "api/head.py",
+    "api/health.py",
+    "api/server_info.py",
     "bench/messages.py",
     "cli/bench_options.py",
     "cli/options.py",

@@ -85,6 +85,7 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
 
     messages: Annotated[list[Message], Meta(min_length=1)]
     max_completion_tokens: TokenLimit | None = None
+    """Wins over `max_tokens`, its older name."""
     logprobs: bool = False
     top_logprobs: NumTopLogprobs | None = None
     add_generation_prompt: bool | None = None
@@ -94,6 +95,7 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
     reasoning: Reasoning | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     chat_template_kwargs: dict[str, str | int | float | bool | None] = {}
+    """Further variables of the chat template, such as `enable_thinking`."""
     # The rest is checked and noted.
     safety_identifier: Annotated[str, Meta(max_length=128)] | None = None
     prompt_cache_key: str | None = None
@@ -206,6 +208,20 @@ def _check_top_logprobs(top_logprobs: int | None, logprobs: bool) -> None:
         )
 
 
+class ChatCompletionFullRequest(ChatCompletionRequest, kw_only=True):
+    """The same, never streamed."""
+
+    STREAM: ClassVar[bool | None] = False
+
+
+class ChatCompletionStreamRequest(ChatCompletionRequest, kw_only=True):
+    """The same, always streamed."""
+
+    STREAM: ClassVar[bool | None] = True
+
+    stream: bool = True
+
+
 def _check_template_kwargs(kwargs: Mapping[str, object]) -> None:
     reserved = RESERVED_TEMPLATE_KWARGS.intersection(kwargs)
     if reserved:
@@ -217,26 +233,32 @@ def _check_template_kwargs(kwargs: Mapping[str, object]) -> None:
         )
 
 
-class _Message(msgspec.Struct):
+class ChatMessage(msgspec.Struct):
+    """What the model has answered."""
+
     role: str
     content: str
     refusal: None
 
 
-class _Choice(msgspec.Struct):
+class ChatChoice(msgspec.Struct):
+    """One finished generation."""
+
     index: int
-    message: _Message
+    message: ChatMessage
     logprobs: ChatLogprobs | None
     finish_reason: str
     token_ids: Sequence[int] | msgspec.UnsetType = msgspec.UNSET
 
 
-class _ChatCompletion(msgspec.Struct):
+class ChatCompletion(msgspec.Struct):
+    """The whole answer."""
+
     id: str
     object: str
     created: int
     model: str
-    choices: list[_Choice]
+    choices: list[ChatChoice]
     usage: UsageObject
     system_fingerprint: str
     service_tier: str | msgspec.UnsetType = msgspec.UNSET
@@ -250,7 +272,7 @@ def encode_chat(
 ) -> bytes:
     """The body of an answer that is not streamed."""
     return msgspec.json.encode(
-        _ChatCompletion(
+        ChatCompletion(
             id=head.id,
             object=OBJECT,
             created=head.created,
@@ -266,10 +288,10 @@ def encode_chat(
     )
 
 
-def _chat_choice(choice: Choice) -> _Choice:
-    message = _Message("assistant", choice.text, None)
+def _chat_choice(choice: Choice) -> ChatChoice:
+    message = ChatMessage("assistant", choice.text, None)
     logprobs = chat_logprobs(choice.tokens)
-    made = _Choice(choice.index, message, logprobs, choice.finish_reason)
+    made = ChatChoice(choice.index, message, logprobs, choice.finish_reason)
     if choice.token_ids is not None:
         made.token_ids = choice.token_ids
     return made

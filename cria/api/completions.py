@@ -15,11 +15,11 @@ from cria.api.generation_request import (
     MAX_CHOICES,
     GenerationRequest,
     NumTopLogprobs,
-    TokenId,
     TokenLimit,
 )
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import CompletionLogprobs, ScoredToken, completion_logprobs
+from cria.api.sampling_fields import TokenId
 from cria.api.timings import TimingsObject
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
@@ -42,12 +42,16 @@ class CompletionRequest(GenerationRequest, kw_only=True):
     NOTED: ClassVar[frozenset[str]] = frozenset({"user"})
 
     prompt: str | Annotated[list[str | TokenId | TokenIds], Meta(min_length=1)] | None
+    """Text, texts, token ids, or lists of token ids."""
     suffix: str | None = None
     """The text after the answer, for models that can fill in the middle; none if it is empty."""
     max_tokens: TokenLimit = DEFAULT_MAX_TOKENS
     best_of: Annotated[int, Meta(ge=1, le=128)] | None = None
+    """Candidates, of which the `n` most likely ones are answered."""
     echo: bool = False
+    """The answer begins with the prompt."""
     logprobs: NumTopLogprobs | None = None
+    """How many most likely tokens to show beside each token."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,7 +64,7 @@ class CompletionRequest(GenerationRequest, kw_only=True):
         _check_num_choices(len(self.prompt_list()), self.num_candidates)
 
     @property
-    def min_tokens_to_generate(self) -> int:
+    def least_tokens(self) -> int:
         """0 where the answer is the prompt itself."""
         return 0 if self.echo else 1
 
@@ -99,6 +103,20 @@ class CompletionRequest(GenerationRequest, kw_only=True):
         return cast("list[str] | list[list[int]]", prompt)
 
 
+class CompletionFullRequest(CompletionRequest, kw_only=True):
+    """The same, never streamed."""
+
+    STREAM: ClassVar[bool | None] = False
+
+
+class CompletionStreamRequest(CompletionRequest, kw_only=True):
+    """The same, always streamed."""
+
+    STREAM: ClassVar[bool | None] = True
+
+    stream: bool = True
+
+
 def _check_best_of(request: CompletionRequest) -> None:
     best_of, n = request.best_of, request.n
     if best_of is not None and best_of < n:
@@ -108,7 +126,7 @@ def _check_best_of(request: CompletionRequest) -> None:
             param="best_of",
             code="invalid_value",
         )
-    if request.stream and request.num_candidates > n:
+    if request.streams and request.num_candidates > n:
         raise RequestError(
             "Invalid 'best_of': which candidates are the best is known when all are complete. "
             "Leave out 'stream' or 'best_of'.",
@@ -155,7 +173,9 @@ def _check_num_choices(num_prompts: int, n: int) -> None:
         )
 
 
-class _Choice(msgspec.Struct):
+class CompletionChoice(msgspec.Struct):
+    """One finished generation."""
+
     text: str
     index: int
     logprobs: CompletionLogprobs | None
@@ -164,12 +184,14 @@ class _Choice(msgspec.Struct):
     prompt_token_ids: Sequence[int] | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Completion(msgspec.Struct):
+class Completion(msgspec.Struct):
+    """The whole answer."""
+
     id: str
     object: str
     created: int
     model: str
-    choices: list[_Choice]
+    choices: list[CompletionChoice]
     usage: UsageObject
     system_fingerprint: str
     service_tier: str | msgspec.UnsetType = msgspec.UNSET
@@ -182,7 +204,7 @@ def encode_completion(
 ) -> bytes:
     """The body of an answer that is not streamed."""
     return msgspec.json.encode(
-        _Completion(
+        Completion(
             id=head.id,
             object=OBJECT,
             created=head.created,
@@ -197,9 +219,9 @@ def encode_completion(
     )
 
 
-def _completion_choice(choice: Choice) -> _Choice:
+def _completion_choice(choice: Choice) -> CompletionChoice:
     logprobs = completion_logprobs(choice.tokens)
-    made = _Choice(choice.text, choice.index, logprobs, choice.finish_reason)
+    made = CompletionChoice(choice.text, choice.index, logprobs, choice.finish_reason)
     if choice.token_ids is not None:
         made.token_ids = choice.token_ids
     if choice.prompt_token_ids is not None:

@@ -18,13 +18,15 @@ class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
     """What else is known: sizes, the file."""
 
 
-class _ModelList(msgspec.Struct, tag_field="object", tag="list"):
+class ModelList(msgspec.Struct, tag_field="object", tag="list"):
+    """All models, on one page."""
+
     data: list[ModelCard]
 
 
 def encode_models(cards: Sequence[ModelCard]) -> bytes:
     """All models, on one page."""
-    return msgspec.json.encode(_ModelList(list(cards)))
+    return msgspec.json.encode(ModelList(list(cards)))
 
 
 def encode_model(card: ModelCard) -> bytes:

@@ -25,8 +25,8 @@ from cria.logprobs import TokenLogprobs
 from cria.native import devices, library
 from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
 from cria.native.model import Model, ModelOptions
-from cria.native.row_sampling import RowSampler, Sampler, score_rows
-from cria.native.sampler import make_sampler
+from cria.native.row_sampling import RowSampler, score_rows
+from cria.native.sampler import Sampler, make_sampler
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,8 +15,9 @@ import msgspec
 
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
-from cria.api.generation_request import MAX_INT32, GenerationRequest
+from cria.api.generation_request import GenerationRequest
 from cria.api.models import ModelCard
+from cria.api.sampling_fields import MAX_INT32
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.engine_environment import engine_environment
@@ -35,14 +35,13 @@ from cria.generation.heartbeats import Heartbeats
 from cria.generation.overflow import Overflow, Prompt
 from cria.generation.run import Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
+from cria.generation.text_tools import Offload, TextTools
+from cria.ipc.messages import Ready
 from cria.ipc.rendezvous import Rendezvous
 from cria.output.detokenizer import text_of
 from cria.output.processor import OutputProcessor
 from cria.prompt.loading import TextSide, check_native, load_text_side
 from cria.sampling_params import SamplingParams
-
-Offload = Callable[..., Any]
-"""`offload(function, *args)` runs a call that blocks, such as tokenising, out of the way."""
 
 
 class Generation:
@@ -60,11 +59,14 @@ class Generation:
         self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
         self._offload = offload
+        self.text = TextTools(text, offload)
+        """What can be asked of the text side alone; `require_ready` comes first."""
         self._heartbeats = Heartbeats(config.heartbeat_seconds)
         self.created = int(time.time())
         self.engine_address = ""
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
+        self.model_path = ""
 
     @classmethod
     def open(
@@ -78,6 +80,7 @@ class Generation:
         client.start()
         config = _with_alias(server_config, engine_config.model_path)
         generation = cls(client, text, config, offload)
+        generation.model_path = engine_config.model_path
         if rendezvous is not None:
             generation.engine_address = rendezvous.address
         return generation
@@ -90,7 +93,9 @@ class Generation:
         text = load_text_side(model_path)
         client = EngineGuest(engine_address)
         client.start()
-        return cls(client, text, _with_alias(server_config, model_path), offload)
+        generation = cls(client, text, _with_alias(server_config, model_path), offload)
+        generation.model_path = model_path
+        return generation
 
     @staticmethod
     def check_setup() -> None:
@@ -127,6 +132,24 @@ class Generation:
             }
         return ModelCard(self.model_ids[0], self.created, meta=meta)
 
+    def require_ready(self, model: str | None = None) -> Ready:
+        """What the engine has told of itself; EngineUnavailable while there is none.
+
+        ModelNotFound if the request names another model.
+        """
+        if model is not None and model not in self.model_ids:
+            raise ModelNotFound(model)
+        status = self._client.status
+        if status.state != "ready" or status.info is None:
+            raise EngineUnavailable(_why_unavailable(status))
+        self._tokenizer.context_size = status.info.context_size
+        return status.info
+
+    def count_chat_tokens(self, request: ChatCompletionRequest) -> int:
+        """What the usage of this request would say of its prompt, however long that is."""
+        self._check(request)
+        return len(self._offload(self._encode_conversation, request, request.template_messages()))
+
     def start_completion(self, request: CompletionRequest) -> Run:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
@@ -150,7 +173,7 @@ class Generation:
 
     def start_score(self, request: ScoreRequest) -> Run:
         """Submit the prompt with each continuation; its choices are the continuations' tokens."""
-        self._check_model(request.model)
+        self.require_ready(request.model)
         scored: list[Scored] = self._offload(scored_prompts, self._tokenizer, request)
         for token_ids, _ in scored:
             self._check_length(token_ids, "prompt", num_more=0)
@@ -166,18 +189,12 @@ class Generation:
 
     def _check(self, request: GenerationRequest) -> None:
         """What can be checked without tokenising."""
-        self._check_model(request.model)
+        self.require_ready(request.model)
         self._tokenizer.check_logit_bias(request.logit_bias)
-
-    def _check_model(self, model: str) -> None:
-        """It is this one, and it is ready."""
-        if model not in self.model_ids:
-            raise ModelNotFound(model)
-        status = self._client.status
-        if status.state != "ready":
-            raise EngineUnavailable(_why_unavailable(status))
-        if status.info is not None:
-            self._tokenizer.context_size = status.info.context_size
+        self._tokenizer.check_ids(request.stop_token_ids, "stop_token_ids")
+        self._tokenizer.check_allowed(
+            request.allowed_token_ids, request.banned_ids, may_end=request.may_end_at_once
+        )
 
     def _encode_prompt(self, prompt: str | list[int], suffix: str | None) -> list[int]:
         if not isinstance(prompt, str):
@@ -192,16 +209,13 @@ class Generation:
         return token_ids
 
     def _encode_chat(self, request: ChatCompletionRequest, overflow: Overflow) -> Prompt:
-        def encode(messages: list[dict[str, Any]]) -> list[int]:
-            segments = self._template.render(
-                messages,
-                add_generation_prompt=request.opens_answer,
-                continue_last=request.continues_last,
-                kwargs=request.template_kwargs(),
-            )
-            return self._tokenizer.encode_chat(segments)
-
+        encode = partial(self._encode_conversation, request)
         return overflow.fit_chat(request.template_messages(), encode)
+
+    def _encode_conversation(
+        self, request: ChatCompletionRequest, messages: list[dict[str, Any]]
+    ) -> list[int]:
+        return self._tokenizer.encode_chat(self.text.render(request, messages))
 
     def _overflow(self, request: GenerationRequest) -> Overflow:
         info = self._client.status.info
@@ -233,7 +247,13 @@ class Generation:
         run = Run(head, self._client, priority=request.level, service_tier=request.tier_served)
         self._heartbeats.add(run)
         self._describe(run, request, [prompt for prompt, _ in prompts], overflow)
-        make_processor = partial(OutputProcessor, self._pieces, request.stop)
+        make_processor = partial(
+            OutputProcessor,
+            self._pieces,
+            request.stop,
+            frozenset(request.stop_token_ids),
+            request.min_tokens,
+        )
         with run.submitting():
             for (prompt, display), num_kept in zip(prompts, kept, strict=True):
                 params = msgspec.structs.replace(params, num_kept=num_kept)
@@ -256,14 +276,19 @@ class Generation:
             raise ContextLengthExceeded(len(token_ids), info.context_size, param=param)
 
     def _clamped(self, request: GenerationRequest, num_prompt_tokens: int) -> tuple[str, ...]:
-        """The token limit, if the context ends before it."""
-        info, limit = self._client.status.info, request.token_limit()
-        if info is None or limit == -1 or num_prompt_tokens + limit <= info.context_size:
+        """The numbers of tokens that the context ends before."""
+        info = self._client.status.info
+        if info is None:
             return ()
         if request.overflow.shifts:
             return ()
         newer = getattr(request, "max_completion_tokens", None)
-        return ("max_tokens" if newer is None else "max_completion_tokens",)
+        limits = {
+            "max_tokens" if newer is None else "max_completion_tokens": request.token_limit(),
+            "min_tokens": request.min_tokens,
+        }
+        room = info.context_size - num_prompt_tokens
+        return tuple(name for name, limit in limits.items() if limit > room)
 
 
 def model_name(path: str) -> str:

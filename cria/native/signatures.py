@@ -149,6 +149,8 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_vocab_bos", c_int32, (VocabPointer,)),
     # llama_token llama_vocab_eos(const struct llama_vocab * vocab);
     Row("llama_vocab_eos", c_int32, (VocabPointer,)),
+    # llama_token llama_vocab_pad(const struct llama_vocab * vocab);
+    Row("llama_vocab_pad", c_int32, (VocabPointer,)),
     # bool llama_vocab_get_add_bos(const struct llama_vocab * vocab);
     Row("llama_vocab_get_add_bos", c_bool, (VocabPointer,)),
     # bool llama_vocab_get_add_eos(const struct llama_vocab * vocab);
@@ -221,6 +223,30 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_sampler_init_min_p", SamplerPointer, (c_float, c_size_t), is_null),
     # struct llama_sampler * llama_sampler_init_temp(float t);
     Row("llama_sampler_init_temp", SamplerPointer, (c_float,), is_null),
+    # struct llama_sampler * llama_sampler_clone(const struct llama_sampler * smpl);
+    Row("llama_sampler_clone", SamplerPointer, (SamplerPointer,), is_null),
+    # struct llama_sampler * llama_sampler_init_typical(float p, size_t min_keep);
+    Row("llama_sampler_init_typical", SamplerPointer, (c_float, c_size_t), is_null),
+    # struct llama_sampler * llama_sampler_init_top_n_sigma(float n);
+    Row("llama_sampler_init_top_n_sigma", SamplerPointer, (c_float,), is_null),
+    # struct llama_sampler * llama_sampler_init_xtc(float p, float t, size_t min_keep,
+    #     uint32_t seed);
+    Row("llama_sampler_init_xtc", SamplerPointer, (c_float, c_float, c_size_t, c_uint32), is_null),
+    # struct llama_sampler * llama_sampler_init_temp_ext(float t, float delta, float exponent);
+    Row("llama_sampler_init_temp_ext", SamplerPointer, (c_float, c_float, c_float), is_null),
+    # struct llama_sampler * llama_sampler_init_mirostat(int32_t n_vocab, uint32_t seed, float tau,
+    #     float eta, int32_t m);
+    Row(
+        "llama_sampler_init_mirostat",
+        SamplerPointer,
+        (c_int32, c_uint32, c_float, c_float, c_int32),
+        is_null,
+    ),
+    # struct llama_sampler * llama_sampler_init_mirostat_v2(uint32_t seed, float tau, float eta);
+    Row("llama_sampler_init_mirostat_v2", SamplerPointer, (c_uint32, c_float, c_float), is_null),
+    # struct llama_sampler * llama_sampler_init_adaptive_p(float target, float decay,
+    #     uint32_t seed);
+    Row("llama_sampler_init_adaptive_p", SamplerPointer, (c_float, c_float, c_uint32), is_null),
     # struct llama_sampler * llama_sampler_init_penalties(int32_t n_vocab, int32_t penalty_last_n,
     #     float penalty_repeat, float penalty_freq, float penalty_present);
     Row(
@@ -311,6 +337,33 @@ CRIA: tuple[Row, ...] = (
         (c_void_p, c_int32, c_int32, c_void_p, c_int32, c_void_p, c_void_p, c_void_p),
         is_exception,
     ),
+    # int32_t cria_direct_hold_back(void * sampler, const llama_token * tokens, int32_t n_tokens,
+    #     int32_t count);
+    Row(
+        "cria_direct_hold_back",
+        c_int32,
+        (DirectPointer, c_void_p, c_int32, c_int32),
+        is_exception,
+    ),
+    # void * cria_chain_hold_back(const llama_token * tokens, int32_t n_tokens, int32_t count);
+    Row("cria_chain_hold_back", SamplerPointer, (c_void_p, c_int32, c_int32), is_null),
+    # void * cria_chain_allow(const llama_token * tokens, int32_t n_tokens);
+    Row("cria_chain_allow", SamplerPointer, (c_void_p, c_int32), is_null),
+    # void * cria_chain_drop_impossible(void);
+    Row("cria_chain_drop_impossible", SamplerPointer, (), is_null),
+    # void * cria_chain_level(void);
+    Row("cria_chain_level", SamplerPointer, (), is_null),
+    # void * cria_chain_dry(const llama_vocab * vocab, float multiplier, float base,
+    #     int32_t allowed_length, int32_t last_n, const char ** breakers, size_t n_breakers);
+    Row(
+        "cria_chain_dry",
+        SamplerPointer,
+        (VocabPointer, c_float, c_float, c_int32, c_int32, POINTER(c_char_p), c_size_t),
+        is_null,
+    ),
+    # int32_t cria_accept_each(llama_sampler * sampler, const llama_token * tokens,
+    #     int32_t n_tokens);
+    Row("cria_accept_each", c_int32, (SamplerPointer, c_void_p, c_int32), is_exception),
 )
 
 # What a libllama returns from its default-parameter functions if its structs are laid out as the

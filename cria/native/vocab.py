@@ -36,6 +36,10 @@ class Vocab:
         return _id_or_none(self.library.llama_vocab_eos(self.pointer))
 
     @property
+    def pad_id(self) -> int | None:
+        return _id_or_none(self.library.llama_vocab_pad(self.pointer))
+
+    @property
     def add_bos(self) -> bool:
         """The model was trained with a begin-of-sequence token."""
         return bool(self.library.llama_vocab_get_add_bos(self.pointer))

@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cria.errors import RequestError
 
@@ -28,16 +28,30 @@ class Vocabulary(Protocol):
     @property
     def eos_id(self) -> int | None: ...
     @property
+    def pad_id(self) -> int | None: ...
+    @property
     def add_bos(self) -> bool: ...
     @property
     def add_eos(self) -> bool: ...
     @property
     def fim_ids(self) -> tuple[int, int, int] | None: ...
     @property
+    def end_of_generation_ids(self) -> tuple[int, ...]: ...
+    @property
     def pieces(self) -> list[bytes]: ...
     @property
     def control_pieces(self) -> list[bytes]: ...
     def tokenize(self, text: bytes, *, add_special: bool, parse_special: bool) -> list[int]: ...
+
+
+class SpecialTokens(NamedTuple):
+    """How they are written, None for those that the model lacks; and which of them it adds."""
+
+    bos: str | None
+    eos: str | None
+    pad: str | None
+    add_bos: bool
+    add_eos: bool
 
 
 class Tokenizer:
@@ -73,6 +87,18 @@ class Tokenizer:
         vocab = self._vocab
         pairs = zip(self.pieces, vocab.control_pieces, strict=True)
         return frozenset(text.decode("utf-8", "replace") for piece, text in pairs if not piece)
+
+    @property
+    def special_tokens(self) -> SpecialTokens:
+        """Those with which a text begins and ends, and the one that fills gaps."""
+        vocab = self._vocab
+        return SpecialTokens(
+            self._text_of(vocab.bos_id),
+            self._text_of(vocab.eos_id),
+            self._text_of(vocab.pad_id),
+            vocab.add_bos,
+            vocab.add_eos,
+        )
 
     def encode_text(self, text: str) -> list[int]:
         """A plain prompt, control tokens parsed: its author is in charge of the whole text."""
@@ -111,9 +137,33 @@ class Tokenizer:
         begin = self._bos if self._vocab.add_bos else []
         return [*begin, before_prefix, *prefix_ids, before_suffix, *encoded[-1], before_middle]
 
-    def check_ids(self, token_ids: Iterable[int], param: str) -> None:
-        """Raise for the first id that is not in the vocabulary."""
-        for index, token_id in enumerate(token_ids):
+    def encode_parts(
+        self, parts: Sequence[str | int], param: str, *, add_special: bool, parse_special: bool
+    ) -> list[int]:
+        """Text and token ids in turns, as they stand; `add_special` holds for a text in front."""
+        data = iter(self._checked_bytes([part for part in parts if isinstance(part, str)], param))
+        ids: list[int] = []
+        for index, part in enumerate(parts):
+            if isinstance(part, int):
+                self.check_ids([part], param, start=index)
+                ids.append(part)
+            else:
+                add = add_special and index == 0
+                ids += self._vocab.tokenize(
+                    next(data), add_special=add, parse_special=parse_special
+                )
+        return ids
+
+    def pieces_of(self, token_ids: Sequence[int], param: str) -> list[bytes]:
+        """The bytes of these tokens, control tokens spelled out."""
+        self.check_ids(token_ids, param)
+        pieces = [self._vocab.control_pieces[token_id] for token_id in token_ids]
+        self._check_size(sum(map(len, pieces)), param)
+        return pieces
+
+    def check_ids(self, token_ids: Iterable[int], param: str, *, start: int = 0) -> None:
+        """Raise for the first id that is not in the vocabulary; they are counted from `start`."""
+        for index, token_id in enumerate(token_ids, start):
             if not 0 <= token_id < self._vocab.num_tokens:
                 raise self._unknown_token(token_id, f"{param}[{index}]")
 
@@ -130,6 +180,20 @@ class Tokenizer:
 
     def _encode_plain(self, data: bytes) -> list[int]:
         return self._vocab.tokenize(data, add_special=False, parse_special=False)
+
+    def check_allowed(
+        self, token_ids: Sequence[int], banned: Container[int], *, may_end: bool
+    ) -> None:
+        """Raise if no token could be chosen of those that are allowed; none allows all."""
+        self.check_ids(token_ids, "allowed_token_ids")
+        ends = () if may_end else self._vocab.end_of_generation_ids
+        if token_ids and all(token in banned or token in ends for token in token_ids):
+            raise RequestError(
+                "Invalid 'allowed_token_ids': 'logit_bias', 'ignore_eos' or 'min_tokens' forbid "
+                "all of them. Allow another token.",
+                param="allowed_token_ids",
+                code="invalid_value",
+            )
 
     def _unknown_token(self, token_id: int, param: str) -> RequestError:
         return RequestError(
@@ -151,7 +215,10 @@ class Tokenizer:
 
     def _checked_bytes(self, texts: Sequence[str], param: str) -> list[bytes]:
         data = [text.encode() for text in texts]
-        num_bytes = sum(map(len, data))
+        self._check_size(sum(map(len, data)), param)
+        return data
+
+    def _check_size(self, num_bytes: int, param: str) -> None:
         size = self.context_size
         if size is not None and num_bytes > MAX_BYTES_PER_TOKEN * size + EXTRA_BYTES:
             raise RequestError(
@@ -161,4 +228,8 @@ class Tokenizer:
                 param=param,
                 code="context_length_exceeded",
             )
-        return data
+
+    def _text_of(self, token_id: int | None) -> str | None:
+        if token_id is None:
+            return None
+        return self._vocab.control_pieces[token_id].decode("utf-8", "replace")

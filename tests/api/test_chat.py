@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import timeit
 from typing import Any
 
 import msgspec
@@ -206,3 +207,15 @@ def test_the_tokens_of_the_prompt_open_a_stream() -> None:
     assert (opening["prompt_token_ids"], opening["usage"]) == ([1, 2], None)
     assert opening["choices"][0]["token_ids"] == []
     assert opening["choices"][0]["delta"]["role"] == "assistant"
+
+
+def test_schemas_cost_next_to_nothing() -> None:
+    """A request of two kilobytes takes some 30 microseconds; the limit leaves room for anything."""
+    turn = [{"role": role, "content": "x" * 180} for role in ("user", "assistant")]
+    choices, usage = [Choice(0, "x" * 500, "stop")], Usage(2, 3)
+
+    def both() -> None:
+        decode_chat(messages=turn * 5, temperature=0.5, stop=["a", "b"], seed=5)
+        encode_chat(HEAD, choices, usage)
+
+    assert min(timeit.repeat(both, number=1, repeat=200)) < 1e-3

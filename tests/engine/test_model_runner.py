@@ -25,7 +25,7 @@ from cria.native import devices, library
 from cria.native.batch import Batch
 from cria.native.context import Context, ContextOptions
 from cria.native.model import Model
-from cria.sampling_params import SamplingParams
+from cria.sampling_params import Dry, SamplingParams
 from tests.engine.fake_runner import unpack
 
 LAYOUTS = ["unified", "streams", "padded"]
@@ -266,6 +266,28 @@ def test_sequences_that_do_not_fit_together_take_turns(tiny_gguf: Path) -> None:
     assert [len(tokens) for tokens in together.values()] == [200] * 3
     # The numbers of a preempted sequence go on, so its draws differ from its first ones.
     assert all(tokens[:20] != tokens[-20:] for tokens in together.values())
+
+
+@pytest.mark.parametrize("params", [{"temperature": 0}, {"seed": 1}, {"dry": Dry(1.0)}])
+def test_the_count_of_a_preempted_sequence_goes_on(
+    tiny_gguf: Path, params: dict[str, object]
+) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="unified", num_cells=256, num_slots=3)
+    bench = Bench(runner)
+    bias = tuple((token, 100.0) for token in runner.end_of_generation)
+    for request_id in range(3):
+        bench.submit(
+            request_id,
+            [300 + request_id] * 20,
+            logit_bias=bias,
+            min_tokens=150,
+            ignore_eos=False,
+            **params,
+        )
+    together = bench.run()
+    assert bench.scheduler.stats().preemptions_total > 0
+    assert [len(tokens) for tokens in together.values()] == [150] * 3
+    assert {output.finish_reason for output in bench.last.values()} == {FinishReason.STOP}
 
 
 def test_the_books_know_exactly_what_fits(tiny_gguf: Path) -> None:

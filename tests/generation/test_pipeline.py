@@ -23,13 +23,13 @@ from cria.errors import (
 )
 from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation, model_name
-from cria.generation.run import ChoiceDelta
+from cria.generation.run import ChoiceDelta, ChoiceFinished
 from cria.ipc.messages import FinishReason
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
 from cria.prompt.tokenizer import Tokenizer
 from tests.generation.fake_engine import FakeEngineClient
-from tests.prompt.fake_vocab import FIM_IDS, FakeVocab
+from tests.prompt.fake_vocab import EOS, FIM_IDS, FakeVocab
 
 T = TypeVar("T")
 TEMPLATE = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
@@ -222,11 +222,56 @@ def test_biases_of_unknown_tokens_are_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"stop_token_ids": [5, 260]}, "stop_token_ids[1]"),
+        ({"allowed_token_ids": [5, 260]}, "allowed_token_ids[1]"),
+        ({"allowed_token_ids": [5], "logit_bias": {"5": -100}}, "allowed_token_ids"),
+        ({"allowed_token_ids": [EOS], "ignore_eos": True}, "allowed_token_ids"),
+        ({"allowed_token_ids": [EOS], "min_tokens": 1}, "allowed_token_ids"),
+    ],
+)
+def test_tokens_that_cannot_be_are_refused(
+    bench: Bench, fields: dict[str, Any], param: str
+) -> None:
+    for start in (
+        lambda: bench.generation.start_completion(completion(**fields)),
+        lambda: bench.generation.start_chat(chat(**fields)),
+    ):
+        with pytest.raises(RequestError) as caught:
+            start()
+        assert (caught.value.param, caught.value.code) == (param, "invalid_value")
+    assert bench.client.submitted == []
+
+
+def test_stops_are_looked_for_in_what_the_engine_sends(bench: Bench) -> None:
+    fields = {"stop_token_ids": [ord("!")], "stop": "END", "min_tokens": 2, "max_tokens": 20}
+    run = bench.generation.start_completion(completion(n=2, **fields))
+    assert [params.min_tokens for _, params in bench.client.submitted] == [2, 2]
+    for request_id, text in enumerate(("!ab!", "x!END")):
+        for letter in text:
+            bench.client.tell(request_id, letter)
+    events = list(run.events())
+    texts = ["", ""]
+    for event in events:
+        if isinstance(event, ChoiceDelta):
+            texts[event.index] += event.text
+    assert texts == ["!ab", "x!"]
+    assert {e for e in events if isinstance(e, ChoiceFinished)} == {
+        ChoiceFinished(0, "stop"),
+        ChoiceFinished(1, "stop"),
+    }
+    assert bench.client.cancelled == [0, 1]
+
+
+@pytest.mark.parametrize(
     ("fields", "warnings"),
     [
         ({"max_tokens": 30}, ()),
         ({"max_tokens": 31}, ("max_tokens",)),
         ({"max_completion_tokens": 31}, ("max_completion_tokens",)),
+        ({"min_tokens": 30}, ()),
+        ({"min_tokens": 31}, ("min_tokens",)),
         ({}, ()),
     ],
 )
@@ -317,6 +362,24 @@ def test_the_model_card_tells_what_is_served(bench: Bench) -> None:
     assert card.meta["n_ctx"] == 32 and card.meta["n_params"] == 10
 
 
+def test_counting_is_what_a_chat_would_take(bench: Bench) -> None:
+    bench.generation.start_chat(chat())
+    assert bench.generation.count_chat_tokens(chat()) == len(bench.prompts[0])
+    beyond = chat(messages=[{"role": "user", "content": "x" * 40}])
+    assert bench.generation.count_chat_tokens(beyond) == 46
+    with pytest.raises(ModelNotFound):
+        bench.generation.count_chat_tokens(chat(model="else"))
+
+
+def test_the_text_side_waits_for_the_engine(bench: Bench) -> None:
+    assert bench.generation.require_ready("org/other").context_size == 32
+    with pytest.raises(ModelNotFound):
+        bench.generation.require_ready("else")
+    bench.client.status = EngineStatus("loading")
+    with pytest.raises(EngineUnavailable):
+        bench.generation.require_ready()
+
+
 def test_waiting_for_a_model_that_cannot_be_loaded(bench: Bench) -> None:
     bench.generation.wait_ready()
     bench.client.status = EngineStatus("down", reason="It is broken.")
@@ -346,6 +409,7 @@ def test_two_generations_over_one_engine(tiny_gguf: Path) -> None:
         first.wait_ready(timeout=60)
         second.wait_ready(timeout=60)
         assert second.model_ids == first.model_ids
+        assert second.model_path == first.model_path == str(tiny_gguf)
         for generation in (first, second, first):
             assert list(generation.start_completion(wanted).events())
         assert second.status().info == first.status().info
@@ -363,6 +427,7 @@ def test_opening_a_real_file_and_a_broken_one(tiny_gguf: Path, tmp_path: Path) -
     try:
         generation.wait_ready(timeout=60)
         assert generation.model_ids == ("tiny",)
+        assert generation.model_path == str(tiny_gguf)
         wanted = msgspec.structs.replace(completion(), model="tiny")
         events = list(generation.start_completion(wanted).events())
         assert events[-1].finish_reason in (  # type: ignore[union-attr]  # the last one ends it

@@ -26,6 +26,8 @@ class FakeVocab:
         self.fim_ids = FIM_IDS if fim else None
         self.bos_id = bos_id
         self.eos_id: int | None = EOS
+        self.end_of_generation_ids = (EOS, IM_END)
+        self.pad_id: int | None = None
         self.add_bos = add_bos
         self.add_eos = add_eos
         self.calls: list[bytes] = []
