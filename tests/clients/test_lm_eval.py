@@ -1,8 +1,4 @@
-"""The evaluation harness: its numbers are those of the model itself.
-
-Its own ways to a vocabulary are a hub on the network or routes beside the API; here it is handed
-the one in the model's file.
-"""
+"""The evaluation harness, as `lm_eval` uses it: its numbers are those of the model itself."""
 
 from __future__ import annotations
 
@@ -37,18 +33,6 @@ TEXT = (
 TOLERANCE = 1e-3
 
 
-class Vocabulary:
-    """The model's own, in the shape of the ones that the harness fetches."""
-
-    def __init__(self, raw: RawModel) -> None:
-        self.encode = raw.tokenize
-        # What it puts before a text that has nothing before it.
-        self.eot_token = raw.bos_id
-
-    def encode_batch(self, texts: tuple[str, ...]) -> list[list[int]]:
-        return [self.encode(text) for text in texts]
-
-
 @pytest.fixture(scope="module")
 def raw(default_model: Path) -> RawModel:
     return RawModel(default_model)
@@ -63,19 +47,21 @@ def log_likelihood(
     return float(total), rows.argmax(axis=1).tolist() == continuation
 
 
-def harness(base_url: str, raw: RawModel, **options: Any) -> LocalCompletionsAPI:
-    """The class of `--model local-completions`, with the model's vocabulary."""
+def tokens_of(raw: RawModel, context: str, continuation: str) -> tuple[list[int], list[int]]:
+    """Tokenised together; a beginning stands before what has nothing before it."""
+    if not context:
+        assert raw.bos_id is not None
+        return [raw.bos_id], raw.tokenize(continuation)
+    before = raw.tokenize(context)
+    return before, raw.tokenize(context + continuation)[len(before) :]
+
+
+def harness(base_url: str, **options: Any) -> LocalCompletionsAPI:
+    """What `--model local-completions` makes; it finds that the server tokenises too."""
     api = LocalCompletionsAPI(
-        base_url=f"{base_url}/completions",
-        model="smollm2",
-        tokenizer_backend=None,
-        eos_string="<|im_end|>",
-        max_retries=1,
-        **options,
+        base_url=f"{base_url}/completions", model="smollm2", max_retries=1, **options
     )
-    # The kind of vocabulary that is an object with `encode` and `eot_token`.
-    api.tokenizer, api.tokenizer_backend = Vocabulary(raw), "tiktoken"
-    api.tokenized_requests = True
+    assert api.tokenizer_backend == "remote"
     return api
 
 
@@ -85,25 +71,20 @@ def instances(kind: str, *arguments: tuple[Any, ...]) -> list[Instance]:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"batch_size": 4}, {"num_concurrent": 3}],
-    ids=["one by one", "in batches", "at the same time"],
+    [{}, {"batch_size": 4}, {"num_concurrent": 3}, {"tokenized_requests": False}],
+    ids=["one by one", "in batches", "at the same time", "as text"],
 )
-def test_log_likelihood(base_url: str, raw: RawModel, options: dict[str, int]) -> None:
-    api = harness(base_url, raw, **options)
+def test_log_likelihood(base_url: str, raw: RawModel, options: dict[str, Any]) -> None:
+    api = harness(base_url, **options)
     found = api.loglikelihood(instances("loglikelihood", *PAIRS), disable_tqdm=True)
-    wanted = [
-        log_likelihood(raw, *api._encode_pair(context, continuation))
-        if context
-        else log_likelihood(raw, [raw.bos_id], raw.tokenize(continuation))
-        for context, continuation in PAIRS
-    ]
+    wanted = [log_likelihood(raw, *tokens_of(raw, *pair)) for pair in PAIRS]
     assert [number for number, _ in found] == pytest.approx([n for n, _ in wanted], abs=TOLERANCE)
     assert [greedy for _, greedy in found] == [greedy for _, greedy in wanted]
     assert {greedy for _, greedy in wanted} == {True, False}, "the pairs show both"
 
 
 def test_log_likelihood_of_a_text_in_windows(base_url: str, raw: RawModel) -> None:
-    api = harness(base_url, raw, max_length=WINDOW)
+    api = harness(base_url, max_length=WINDOW)
     found = api.loglikelihood_rolling(
         instances("loglikelihood_rolling", (TEXT,)), disable_tqdm=True
     )
@@ -121,9 +102,9 @@ def test_log_likelihood_of_a_text_in_windows(base_url: str, raw: RawModel) -> No
     assert found == [pytest.approx(wanted, abs=TOLERANCE * len(windows))]
 
 
-def test_generation(base_url: str, raw: RawModel, story: str) -> None:
+def test_generation(base_url: str, story: str) -> None:
     """Tokens in, text out, up to a stop string."""
-    api = harness(base_url, raw)
+    api = harness(base_url)
     arguments = {"until": ["\n\n\n"], "max_gen_toks": 8, "temperature": 0, "do_sample": False}
     requests = instances("generate_until", ("Once upon a time", arguments))
     assert api.generate_until(requests, disable_tqdm=True) == [story]
