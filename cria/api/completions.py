@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from cria.api.chunks import Chunks, encode_text
-from cria.api.generation_request import MAX_CHOICES, GenerationRequest, TokenId, TokenLimit
+from cria.api.generation_request import MAX_CHOICES, GenerationRequest, TokenLimit
 from cria.api.head import Choice, ResponseHead
+from cria.api.token_input import TokenId, TokenIds, as_list, check_same_kind
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
 
 OBJECT = "text_completion"
 DEFAULT_MAX_TOKENS = 16
-
-TokenIds = Annotated[list[TokenId], Meta(min_length=1)]
 
 
 class CompletionRequest(GenerationRequest, kw_only=True):
@@ -40,17 +39,12 @@ class CompletionRequest(GenerationRequest, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_best_of(self.best_of, self.n)
-        _check_prompt(self.prompt)
+        check_same_kind(self.prompt, "prompt")
         _check_num_choices(len(self.prompt_list()), self.n)
 
     def prompt_list(self) -> list[str] | list[list[int]]:
         """One item a prompt, all text or all token ids; no prompt at all is the empty text."""
-        prompt = self.prompt or ""
-        if isinstance(prompt, str):
-            return [prompt]
-        if isinstance(prompt[0], int):
-            return [cast("list[int]", prompt)]
-        return cast("list[str] | list[list[int]]", prompt)
+        return as_list(self.prompt or "")
 
 
 def _check_best_of(best_of: int | None, n: int) -> None:
@@ -60,16 +54,6 @@ def _check_best_of(best_of: int | None, n: int) -> None:
             "everything that it generates. Leave 'best_of' out.",
             param="best_of",
             code="unsupported_value",
-        )
-
-
-def _check_prompt(prompt: object) -> None:
-    if isinstance(prompt, list) and len({type(item) for item in prompt}) > 1:
-        raise RequestError(
-            "Invalid type for 'prompt': expected a string, an array of strings, an array of "
-            "token ids or an array of arrays of token ids, but got a mixture instead.",
-            param="prompt",
-            code="invalid_type",
         )
 
 

@@ -12,14 +12,13 @@ import msgspec
 from msgspec import Meta
 
 from cria.api.decoding import RequestBody
+from cria.api.token_input import MAX_INT32, TokenId
 from cria.errors import RequestError
 from cria.sampling_params import UNLIMITED, SamplingParams
 
-MAX_INT32 = 2**31 - 1
 MAX_CHOICES = 2048
 """Of one request: OpenAI's limit for the prompts of one request."""
 
-TokenId = Annotated[int, Meta(ge=0, le=MAX_INT32)]
 TokenLimit = Annotated[int, Meta(ge=-1, le=MAX_INT32)]
 """How many tokens to generate; -1 is a common way to say "no limit"."""
 Bias = Annotated[float, Meta(ge=-100, le=100)]

@@ -81,7 +81,7 @@ class Scheduler:
         self._ended: list[int] = []
         self._outputs: list[SequenceOutput] = []
         self._going: tuple[list[int], list[int]] = ([], [])
-        self._counters = Counters()
+        self.counters = Counters()
 
     @property
     def is_idle(self) -> bool:
@@ -132,15 +132,17 @@ class Scheduler:
             start = sequence.num_computed_tokens
             self.pool.hold(sequence.slot, sequence.prompt[start : start + num_tokens])
 
-    def advance(self, batch: ScheduledBatch, tokens: Tokens, seconds: float = 0.0) -> None:
+    def advance(
+        self, batch: ScheduledBatch, tokens: Tokens, seconds: float = 0.0, elsewhere: float = 0.0
+    ) -> None:
         """Record a computed batch, which took so long since the step before it.
 
-        `tokens` are the chosen ones, in the order of `batch.sampling_slots`; -1 stands for "no
+        `elsewhere` is what of these seconds others took, who compute between steps. `tokens` are the chosen ones, in the order of `batch.sampling_slots`; -1 stands for "no
         token can be chosen": an error of that sequence alone.
         """
         num_decodes, num_prompt_tokens = len(batch.decodes), batch.num_prompt_tokens
-        self._pacer.observe(num_decodes, num_prompt_tokens, seconds)
-        self._counters.count_step(num_decodes, num_prompt_tokens, seconds)
+        self._pacer.observe(num_decodes, num_prompt_tokens, seconds - elsewhere)
+        self.counters.count_step(num_decodes, num_prompt_tokens, seconds)
         for work in batch.prefills:
             work.sequence.num_computed_tokens += work.num_tokens
         self._go_on(tokens[:num_decodes])
@@ -162,7 +164,7 @@ class Scheduler:
 
     def stats(self) -> EngineStats:
         """The counters as they are now."""
-        return self._counters.stats(
+        return self.counters.stats(
             num_running=len(self._prefilling) + len(self._decoding),
             num_waiting=len(self._waiting),
             num_used_cells=self.pool.cells.num_busy,
@@ -224,7 +226,7 @@ class Scheduler:
             sequence.was_admitted, sequence.num_cached_tokens = True, prefix.length
         sequence.apply(SequenceEvent.ADMITTED)
         sequence.leader = None  # else leaders of leaders would stay in memory
-        self._counters.cached_tokens += prefix.length
+        self.counters.cached_tokens += prefix.length
         self._prefixes.append(prefix)
         self._admitted.append(sequence)
         insort(self._prefilling, sequence, key=_order)
@@ -258,7 +260,7 @@ class Scheduler:
         sequence.apply(SequenceEvent.PROMPT_COMPUTED)
         self._prefilling.remove(sequence)
         if sequence.num_generated_tokens:  # it was preempted, and its reader has been waiting
-            self._counters.count_pause(self._counters.seconds - sequence.last_token_at)
+            self.counters.count_pause(self.counters.seconds - sequence.last_token_at)
         sequence.num_generated_tokens += 1
         num_remaining = self._num_remaining(sequence)
         self._decoding.add(sequence, token, num_remaining)
@@ -293,12 +295,12 @@ class Scheduler:
             last = self._decoding.remove(sequence)
             held = self.pool.tokens[sequence.slot, : self.pool.lengths[sequence.slot]]
             sequence.prompt = np.append(held, np.int32(last))
-            sequence.last_token_at = self._counters.seconds
+            sequence.last_token_at = self.counters.seconds
         else:
             self._prefilling.remove(sequence)
         self.pool.give_back(sequence.slot)
         sequence.apply(SequenceEvent.PREEMPTED)
-        self._counters.preemptions += 1
+        self.counters.preemptions += 1
         insort(self._waiting, sequence, key=_order)
 
     def _finish(

@@ -17,20 +17,23 @@ import msgspec
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.generation_request import GenerationRequest
-from cria.api.models import ModelCard
+from cria.api.models import Meta, ModelCard
 from cria.config import EngineConfig, ServerConfig
 from cria.engine_environment import engine_environment
 from cria.errors import (
     ContextLengthExceeded,
     EngineUnavailable,
     ModelNotFound,
+    RequestError,
     SetupError,
 )
+from cria.generation.embedding_pipeline import EmbeddingPipeline
 from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
 from cria.generation.run import Run, RunHead
+from cria.ipc.messages import Ready
 from cria.ipc.rendezvous import Rendezvous
 from cria.output.processor import OutputProcessor
 from cria.prompt.loading import TextSide, check_native, load_text_side
@@ -51,7 +54,7 @@ class Generation:
         offload: Offload,
     ) -> None:
         self._client = client
-        self._tokenizer, self._template, self._pieces = text
+        self._tokenizer, self._template, self._pieces, rerank_prompt = text
         self._config = config
         self._offload = offload
         self._heartbeats = Heartbeats(config.heartbeat_seconds)
@@ -59,6 +62,9 @@ class Generation:
         self.engine_address = ""
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
+        self.embeddings = EmbeddingPipeline(
+            client, self._tokenizer, rerank_prompt, offload, self._check_served
+        )
 
     @classmethod
     def open(
@@ -111,14 +117,9 @@ class Generation:
     def model_card(self) -> ModelCard:
         """What `/v1/models` says."""
         info = self._client.status.info
-        meta: dict[str, int | str] = {"n_vocab": len(self._pieces)}
+        meta: Meta = {"n_vocab": len(self._pieces)}
         if info is not None:
-            meta |= {
-                "n_params": info.num_parameters,
-                "size": info.model_bytes,
-                "n_ctx": info.context_size,
-                "n_slots": info.num_slots,
-            }
+            meta |= describe(info)
         return ModelCard(self.model_ids[0], self.created, meta=meta)
 
     def start_completion(self, request: CompletionRequest) -> Run:
@@ -134,15 +135,22 @@ class Generation:
         head = RunHead.new("chatcmpl", self.model_ids[0])
         return self._start(request, [prompt], head, "messages")
 
-    def _check(self, request: GenerationRequest) -> None:
-        """What can be checked without tokenising."""
-        if request.model not in self.model_ids:
-            raise ModelNotFound(request.model)
+    def _check_served(self, model: str) -> EngineStatus:
+        """The name is right, and the engine ready."""
+        if model not in self.model_ids:
+            raise ModelNotFound(model)
         status = self._client.status
         if status.state != "ready":
             raise EngineUnavailable(_why_unavailable(status))
-        if status.info is not None:
-            self._tokenizer.context_size = status.info.context_size
+        return status
+
+    def _check(self, request: GenerationRequest) -> None:
+        """What can be checked without tokenising."""
+        info = self._check_served(request.model).info
+        if info is not None:
+            if not info.can_generate:
+                raise _cannot_generate(request.model)
+            self._tokenizer.context_size = info.context_size
         self._tokenizer.check_logit_bias(request.logit_bias)
 
     def _encode_prompt(self, prompt: str | list[int]) -> list[int]:
@@ -192,6 +200,20 @@ class Generation:
         return ("max_tokens" if newer is None else "max_completion_tokens",)
 
 
+def describe(info: Ready) -> Meta:
+    """What the model is, and what it can do."""
+    meta: Meta = {"n_params": info.num_parameters, "size": info.model_bytes}
+    capabilities = []
+    if info.can_generate:
+        capabilities.append("completion")
+        meta |= {"n_ctx": info.context_size, "n_slots": info.num_slots}
+    if info.embedding is not None:
+        capabilities.append("rerank" if info.embedding.pooling == "rank" else "embedding")
+        meta |= {"n_embd": info.embedding.num_dimensions, "pooling": info.embedding.pooling}
+        meta.setdefault("n_ctx", info.embedding.context_size)
+    return meta | {"capabilities": capabilities}
+
+
 def model_name(path: str) -> str:
     """The id of a model without an alias: its file's name, without the ending."""
     return os.path.basename(path).removesuffix(".gguf")
@@ -206,6 +228,14 @@ def _for_choice(params: SamplingParams, number: int) -> SamplingParams:
     if params.seed is None or number == 0:
         return params
     return msgspec.structs.replace(params, seed=(params.seed + number) % (2**32 - 1))
+
+
+def _cannot_generate(model: str) -> RequestError:
+    return RequestError(
+        f"The model `{model}` cannot generate text, it only embeds. Use /v1/embeddings.",
+        param="model",
+        code="unsupported_value",
+    )
 
 
 def _why_unavailable(status: EngineStatus) -> str:

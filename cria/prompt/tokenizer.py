@@ -28,9 +28,13 @@ class Vocabulary(Protocol):
     @property
     def eos_id(self) -> int | None: ...
     @property
+    def sep_id(self) -> int | None: ...
+    @property
     def add_bos(self) -> bool: ...
     @property
     def add_eos(self) -> bool: ...
+    @property
+    def add_sep(self) -> bool: ...
     @property
     def pieces(self) -> list[bytes]: ...
     @property
@@ -64,21 +68,44 @@ class Tokenizer:
 
     def encode_text(self, text: str) -> list[int]:
         """A plain prompt, control tokens parsed: its author is in charge of the whole text."""
-        data = self._checked_bytes([text], "prompt")[0]
+        data = self.check_size([text], "prompt", self.context_size)[0]
         ids = self._vocab.tokenize(data, add_special=True, parse_special=True)
         if self._vocab.add_eos and ids[-1:] == [self._vocab.eos_id]:
             ids.pop()  # A prompt that ended here could not be continued.
-        return ids or self._begin_of_sequence()
+        return ids or self._begin_of_sequence("prompt")
+
+    def encode_whole(self, text: str, context_size: int) -> list[int]:
+        """A text to embed, between the tokens that the model was trained with.
+
+        Other than a prompt it ends: an end-of-sequence token stays.
+        """
+        data = self.check_size([text], "input", context_size)[0]
+        ids = self._vocab.tokenize(data, add_special=True, parse_special=True)
+        return ids or self._begin_of_sequence("input")
 
     def encode_chat(self, segments: Sequence[str]) -> list[int]:
         """A rendered conversation, as `ChatTemplate.render` returns it."""
         ids: list[int] = []
-        for data in self._checked_bytes(segments, "messages"):
+        for data in self.check_size(segments, "messages", self.context_size):
             ids += self._vocab.tokenize(data, add_special=False, parse_special=True)
         bos = [self._vocab.bos_id] if self._vocab.bos_id is not None else []
         if self._vocab.add_bos and ids[:1] != bos:
             ids[:0] = bos
         return ids
+
+    def check_size(self, texts: Sequence[str], param: str, size: int | None) -> list[bytes]:
+        """The bytes of texts that may fit into so many tokens; RequestError if they cannot."""
+        data = [text.encode() for text in texts]
+        num_bytes = sum(map(len, data))
+        if size is not None and num_bytes > MAX_BYTES_PER_TOKEN * size + EXTRA_BYTES:
+            raise RequestError(
+                f"This model's maximum context length is {size} tokens. However, your {param} "
+                f"resulted in {num_bytes} bytes, which are more than {size} tokens. Please reduce "
+                f"the length of the {param}. (context_length_exceeded: prompt is too long)",
+                param=param,
+                code="context_length_exceeded",
+            )
+        return data
 
     def check_ids(self, token_ids: Iterable[int], param: str) -> None:
         """Raise for the first id that is not in the vocabulary."""
@@ -100,26 +127,12 @@ class Tokenizer:
             code="invalid_value",
         )
 
-    def _begin_of_sequence(self) -> list[int]:
+    def _begin_of_sequence(self, param: str) -> list[int]:
         if self._vocab.bos_id is None:
             raise RequestError(
-                "Invalid 'prompt': it is empty, and this model has no token to begin with. "
+                f"Invalid '{param}': it is empty, and this model has no token to begin with. "
                 "Send some text.",
-                param="prompt",
+                param=param,
                 code="empty_string",
             )
         return [self._vocab.bos_id]
-
-    def _checked_bytes(self, texts: Sequence[str], param: str) -> list[bytes]:
-        data = [text.encode() for text in texts]
-        num_bytes = sum(map(len, data))
-        size = self.context_size
-        if size is not None and num_bytes > MAX_BYTES_PER_TOKEN * size + EXTRA_BYTES:
-            raise RequestError(
-                f"This model's maximum context length is {size} tokens. However, your {param} "
-                f"resulted in {num_bytes} bytes, which are more than {size} tokens. Please reduce "
-                f"the length of the {param}. (context_length_exceeded: prompt is too long)",
-                param=param,
-                code="context_length_exceeded",
-            )
-        return data

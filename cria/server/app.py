@@ -27,11 +27,11 @@ from cria.server.errors import (
     framework_headers,
     is_expected,
 )
-from cria.server.routes import chat, completions, health, models
+from cria.server.routes import chat, completions, embeddings, health, models, rerank
 
 logger = logging.getLogger(__name__)
 
-RESOURCES = (chat, completions, health, models)
+RESOURCES = (chat, completions, embeddings, health, models, rerank)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
