@@ -15,16 +15,21 @@ from cria.convert.source import opened
 from cria.errors import SetupError
 
 
-def convert(source: Path, target: Path) -> None:
-    """Write the GGUF file `target` from a folder or package; SetupError says what is missing.
-
-    The file appears under its name only when it is whole; one that is there is replaced.
-    """
+def check_installed() -> None:
+    """SetupError if nothing could be converted here."""
     if importlib.util.find_spec("gguf") is None:
         raise SetupError(
             "Converting needs the Python package gguf; install it with the extra `convert`: "
             'pip install "cria[convert]".'
         )
+
+
+def convert(source: Path, target: Path) -> None:
+    """Write the GGUF file `target` from a folder or package; SetupError says what is missing.
+
+    The file appears under its name only when it is whole; one that is there is replaced.
+    """
+    check_installed()
     from cria.convert.bert import convert_bert
 
     try:

@@ -1,7 +1,7 @@
 """Tensors of a safetensors file as numpy arrays, checked before they are touched.
 
-The package gguf parses the header. What it does not look at is checked here: a file that ends early,
-or a header that lies, is a `ModelFileError` and never a wrong number.
+The package gguf parses the header. What it does not look at is checked here: a file that ends
+early, or a header that lies, is a `ModelFileError` and never a wrong number.
 """
 
 from __future__ import annotations

@@ -2,16 +2,16 @@
 
 Two kinds of models, two ways:
 
-1. Models that see a text at once (BERT and its like) pool in llama.cpp. An input has to fit into one
-   batch, which several inputs share.
+1. Models that see a text at once (BERT and its like) pool in llama.cpp. An input has to fit into
+   one batch, which several inputs share.
 2. Models that generate see a token and what came before. Their tokens' vectors are pooled here, so
-   that an input may be as long as the context: it comes in pieces, and the cache remembers what came
-   before. Short ones share a batch, each in a stream of its own and padded to the longest: in one
-   pool of cells the vectors of a quantised model would depend on their neighbours (measured: a
+   that an input may be as long as the context: it comes in pieces, and the cache remembers what
+   came before. Short ones share a batch, each in a stream of its own and padded to the longest: in
+   one pool of cells the vectors of a quantised model would depend on their neighbours (measured: a
    cosine of 0.9994 instead of 1).
 
-A context is made when it is first needed, and grows when an input needs more; what there is no memory
-for is an error of that batch alone.
+A context is made when it is first needed, and grows when an input needs more; what there is no
+memory for is an error of that batch alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`EmbeddingQueue`: which inputs, or which part of one, are embedded next.
 
 Requests take turns, so that one with thousands of inputs does not hold up one with a single input;
-what one leaves free in a batch, the next ones fill. An input that is too long for a batch is computed
-piece by piece, if the model can do that, and then nothing else is until it is complete.
+what one leaves free in a batch, the next ones fill. An input that is too long for a batch is
+computed piece by piece, if the model can do that, and then nothing else is until it is complete.
 
 Knows no clock, no socket and no llama.cpp.
 """
@@ -39,7 +39,7 @@ class Piece(NamedTuple):
     """Some tokens of one input, usually all of them."""
 
     request_id: int
-    index: int
+    number: int
     """Of the input in its request."""
     tokens: Tokens
     start: int
@@ -135,7 +135,7 @@ class EmbeddingQueue:
                 self._begun = piece
                 continue
             self._begun = None
-            request.vectors[piece.index] = vector
+            request.vectors[piece.number] = vector
             if len(request.vectors) == len(request.inputs):
                 self._end(request.request_id, request.answer())
 
@@ -170,7 +170,7 @@ class EmbeddingQueue:
 
     def _go_on(self, last: Piece, limit: int) -> Piece:
         end = min(last.end + limit, last.num_tokens_in_all)
-        return self._requests[last.request_id].piece(last.index, last.end, end)
+        return self._requests[last.request_id].piece(last.number, last.end, end)
 
     def _gather(self, limit: int) -> list[Piece]:
         """Whole inputs in turn, one at least."""

@@ -1,7 +1,7 @@
 """`EmbeddingSteps`: one batch of inputs at a time, between the steps of the generation.
 
-Beside streams a batch is as small as its own pacer says, so that they do not stop; without them it is
-as large as it may be. Whatever goes wrong ends the requests of that batch, and nothing else.
+Beside streams a batch is as small as its own pacer says, so that they do not stop; without them it
+is as large as it may be. Whatever goes wrong ends the requests of that batch, and nothing else.
 """
 
 from __future__ import annotations

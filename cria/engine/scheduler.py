@@ -137,8 +137,9 @@ class Scheduler:
     ) -> None:
         """Record a computed batch, which took so long since the step before it.
 
-        `elsewhere` is what of these seconds others took, who compute between steps. `tokens` are the chosen ones, in the order of `batch.sampling_slots`; -1 stands for "no
-        token can be chosen": an error of that sequence alone.
+        `elsewhere` is what of these seconds others took, who compute between steps. `tokens` are
+        the chosen ones, in the order of `batch.sampling_slots`; -1 stands for "no token can be
+        chosen": an error of that sequence alone.
         """
         num_decodes, num_prompt_tokens = len(batch.decodes), batch.num_prompt_tokens
         self._pacer.observe(num_decodes, num_prompt_tokens, seconds - elsewhere)

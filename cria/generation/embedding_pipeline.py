@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cria.api.embeddings import EmbeddingRequest, encode_embeddings
@@ -85,7 +85,7 @@ class EmbeddingPipeline:
             raise _wrong_model(model, "cannot embed", "/v1/completions")
         return info.embedding
 
-    def _encode(self, inputs: list[str] | list[list[int]], context_size: int) -> list[list[int]]:
+    def _encode(self, inputs: Sequence[str | list[int]], context_size: int) -> list[list[int]]:
         return [
             self._encode_one(each, f"input[{index}]" if len(inputs) > 1 else "input", context_size)
             for index, each in enumerate(inputs)

@@ -1,8 +1,8 @@
 """What a reranker reads: a query and a document as one sequence of tokens.
 
-A model may bring a template, a text with the places `{query}` and `{document}`, as llama.cpp has it.
-It is no program: nothing is rendered. Other models read the two texts one after the other between the
-control tokens that they were trained with.
+A model may bring a template, a text with the places `{query}` and `{document}`, as llama.cpp has
+it. It is no program: nothing is rendered. Other models read the two texts one after the other,
+between the control tokens that they were trained with.
 """
 
 from __future__ import annotations

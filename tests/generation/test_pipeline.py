@@ -25,6 +25,7 @@ from cria.generation.pipeline import Generation, model_name
 from cria.ipc.messages import FinishReason
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
+from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer
 from tests.generation.fake_engine import FakeEngineClient
 from tests.prompt.fake_vocab import FakeVocab
@@ -52,7 +53,8 @@ class Bench:
         vocab = FakeVocab()
         self.client = FakeEngineClient()
         self.offloaded: list[str] = []
-        text = TextSide(Tokenizer(vocab), ChatTemplate(template, "", ""), vocab.pieces)
+        chat_template = ChatTemplate(template, "", "")
+        text = TextSide(Tokenizer(vocab), chat_template, vocab.pieces, RerankPrompt(vocab))
         config = ServerConfig(aliases=("m", "org/other"))
         self.generation = Generation(self.client, text, config, self.offload)  # type: ignore[arg-type]
 

@@ -6,19 +6,29 @@ import re
 
 CONTROL = ("<s>", "</s>", "<|im_start|>", "<|im_end|>")
 BOS, EOS, IM_START, IM_END = range(256, 260)
+SEP = IM_END
+"""Between two texts, for models that have such a token."""
 
 
 class FakeVocab:
     """Token ids 0 to 255 are bytes, then come the control tokens."""
 
     def __init__(
-        self, *, add_bos: bool = False, add_eos: bool = False, bos_id: int | None = BOS
+        self,
+        *,
+        add_bos: bool = False,
+        add_eos: bool = False,
+        add_sep: bool = False,
+        bos_id: int | None = BOS,
+        eos_id: int | None = EOS,
     ) -> None:
         self.num_tokens = 256 + len(CONTROL)
         self.bos_id = bos_id
-        self.eos_id: int | None = EOS
+        self.eos_id = eos_id
+        self.sep_id: int | None = SEP
         self.add_bos = add_bos
         self.add_eos = add_eos
+        self.add_sep = add_sep
         self.calls: list[bytes] = []
         data = [bytes([value]) for value in range(256)]
         self.pieces = data + [b""] * len(CONTROL)
