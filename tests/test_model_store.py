@@ -77,7 +77,9 @@ class TestOwnFiles:
             model_store.resolve(str(tmp_path / "nope.gguf"), refuse)
 
     def test_an_unknown_name_lists_the_known_ones(self) -> None:
-        with pytest.raises(ModelFileError, match="no model of that name; known: all-minilm-l6-v2, smollm2"):
+        with pytest.raises(
+            ModelFileError, match="no model of that name; known: all-minilm-l6-v2, smollm2"
+        ):
             model_store.resolve("gpt-4", refuse)
 
     def test_a_folder(self, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ class FakeEngineClient:
         return len(self.sinks) - 1
 
     def embed(self, inputs: list[list[int]], sink: EmbeddingSink) -> int:
+        if self.refuse_from is not None and len(self.embedded) >= self.refuse_from:
+            raise EngineUnavailable("gone")
         self.embedded.append(inputs)
         self.embedding_sinks.append(sink)
         return len(self.embedding_sinks) - 1
