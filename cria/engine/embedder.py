@@ -216,12 +216,15 @@ def pooling_of(loaded: LoadedModel) -> str:
 def warnings_of(loaded: LoadedModel) -> list[str]:
     """What may be a mistake of the operator's."""
     model, config = loaded.model, loaded.config
+    warnings = []
     if config.pooling == "rank" and model.pooling != "rank":
-        return [
+        warnings.append(
             "The model's file does not say that it is a reranker: without a classification head "
             "its scores mean nothing."
-        ]
-    return []
+        )
+    if not model.has_decoder and (config.context_size or 0) > _context_size(loaded):
+        warnings.append(f"The model cannot read more than {_context_size(loaded)} tokens.")
+    return warnings
 
 
 def _context_size(loaded: LoadedModel) -> int:

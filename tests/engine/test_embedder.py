@@ -172,6 +172,12 @@ def test_pooling_that_the_file_does_not_know(tiny_gguf: Path, tiny_reranker_gguf
     assert warnings_of(ranks) == []
 
 
+def test_a_context_that_the_model_does_not_have_is_a_warning(tiny_bert_gguf: Path) -> None:
+    for size, warns in ((None, False), (CONTEXT, False), (CONTEXT + 1, True)):
+        loaded = LoadedModel(EngineConfig(str(tiny_bert_gguf), context_size=size))
+        assert bool(warnings_of(loaded)) is warns
+
+
 def test_preparing_computes_something(tiny_bert_gguf: Path) -> None:
     embedder = make(tiny_bert_gguf)
     embedder.prepare()

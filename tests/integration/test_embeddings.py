@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import openai
+import psutil
 import pytest
 
 from cria import model_store
@@ -104,8 +105,8 @@ def test_token_ids_are_taken_and_checked(served: tuple[openai.OpenAI, str]) -> N
     both = embed(client, model, [[400, 401, 402], [500]])
     np.testing.assert_allclose(both[0] @ embed(client, model, [400, 401, 402])[0], 1, atol=1e-5)
     with pytest.raises(openai.BadRequestError) as caught:
-        embed(client, model, [[5, 100_000]])
-    assert caught.value.param == "input[0][1]" or caught.value.param == "input[1]"
+        embed(client, model, [5, 100_000])
+    assert caught.value.param == "input[1]"
 
 
 def test_fewer_dimensions_are_the_first_ones(served: tuple[openai.OpenAI, str]) -> None:
@@ -147,7 +148,7 @@ def test_other_models_are_not_found(served: tuple[openai.OpenAI, str]) -> None:
 
 
 def test_a_text_longer_than_a_batch(server: RealServer, default_model: Path) -> None:
-    text = "The quick brown fox jumps over the lazy dog. " * 80
+    text = "The quick brown fox jumps over the lazy dog. " * 56
     client = server.client()
     answer = client.embeddings.create(model="smollm2", input=text)
     assert 512 < answer.usage.prompt_tokens < 1024
@@ -232,22 +233,19 @@ def test_an_engine_that_dies_fails_the_embedding_and_comes_back(
     thread = threading.Thread(target=ask)
     thread.start()
     wait_for(tiny_server.counters, lambda c: c["embedded_tokens_total"], "an embedding")
-    import psutil
-
     (engine,) = psutil.Process(tiny_server.process.pid).children()
     engine.kill()
     thread.join(60)
     (error,) = outcomes
     assert isinstance(error, openai.InternalServerError) and error.code == "engine_crashed"
-    embedding = wait_for(lambda: try_embedding(client), bool, "the next engine")
-    assert len(embedding) == 1
+    wait_for(lambda: can_embed(client), bool, "the next engine")
 
 
-def try_embedding(client: openai.OpenAI) -> object:
+def can_embed(client: openai.OpenAI) -> bool:
     try:
-        return embed(client, "tiny", "x")
+        return len(embed(client, "tiny", "x")) == 1
     except openai.InternalServerError:
-        return None
+        return False
 
 
 def test_who_leaves_is_not_computed_for(tiny_server: RealServer) -> None:
