@@ -61,8 +61,8 @@ def _capacity(generation: Generation) -> list[str]:
     if info is None:
         return []
     if not info.can_generate and info.embedding is not None:
-        size = info.embedding.context_size
-        return [f"Embeddings of texts of up to {size} tokens, on {info.device}"]
+        what = "Rankings" if info.embedding.pooling == "rank" else "Embeddings"
+        return [f"{what} of texts of up to {info.embedding.context_size} tokens, on {info.device}"]
     sequences = "1 sequence" if info.num_slots == 1 else f"{info.num_slots} sequences"
     tokens = f"{info.context_size} tokens each"
     if info.num_cells < info.num_slots * info.context_size:

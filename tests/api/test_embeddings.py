@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cria.api.decoding import decode
 from cria.api.embeddings import EmbeddingRequest, encode_embeddings
@@ -105,3 +107,25 @@ def test_base64_holds_the_same_numbers() -> None:
     answer = json.loads(encode_embeddings("m", VECTORS, "base64", 5))
     data = [base64.b64decode(each["embedding"]) for each in answer["data"]]
     np.testing.assert_array_equal([np.frombuffer(each, "<f4") for each in data], VECTORS)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2**40) | st.floats(-2, 3) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["text", "x"]), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["input", "encoding_format", "dimensions", "user", "truncate"]), JSON
+    )
+)
+def test_any_values_are_taken_or_refused_by_name(fields: dict[str, object]) -> None:
+    try:
+        decoded(**fields)
+    except RequestError as error:
+        assert error.param is not None and error.param.partition("[")[0] in fields

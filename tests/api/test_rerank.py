@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cria.api.decoding import decode
 from cria.api.rerank import RerankRequest, encode_ranking
@@ -74,3 +76,26 @@ def test_other_requests_are_refused(fields: dict[str, object], param: str, code:
     with pytest.raises(RequestError) as caught:
         decoded(**fields)
     assert (caught.value.param, caught.value.code) == (param, code)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2**40) | st.floats(-2, 3) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["text", "x"]), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["query", "documents", "top_n", "return_documents", "user", "truncation"]),
+        JSON,
+    )
+)
+def test_any_values_are_taken_or_refused_by_name(fields: dict[str, object]) -> None:
+    try:
+        decoded(**fields)
+    except RequestError as error:
+        assert error.param is not None and error.param.partition("[")[0] in fields

@@ -14,6 +14,7 @@ from cria.engine.embedding_queue import EmbeddingQueue, Piece, Vector
 from cria.engine.loaded_model import LoadedModel
 from cria.errors import NativeError, SetupError
 from cria.ipc.messages import Embed, EmbeddingInfo
+from cria.native.model import Model
 from tests.convert import tiny_bert
 from tests.convert.tiny_bert import CONTEXT, WIDTH
 
@@ -193,6 +194,22 @@ def test_what_there_is_no_memory_for_is_one_sentence_and_no_end(
         embed(embedder, inputs_of(3))
     monkeypatch.undo()
     assert np.isfinite(embed(embedder, inputs_of(3))).all()
+
+
+def test_a_model_that_cannot_embed_takes_nothing(
+    tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Model, "can_embed", False)
+    embedder = make(tiny_gguf)
+    assert (embedder.limits, embedder.info) == (None, None)
+
+
+def test_a_file_that_lies_about_its_attention_is_found_out(
+    tiny_bert_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Model, "has_decoder", True)
+    with pytest.raises(NativeError, match="not what its file says"):
+        make(tiny_bert_gguf).prepare()
 
 
 def test_numbers_that_are_none_are_an_error(

@@ -35,7 +35,8 @@ def test_a_model_that_only_embeds_is_shown_as_one(pooling: str, route: str) -> N
     )
     generation.engine = msgspec.structs.replace(generation.engine, info=info)
     text = banner.ready_banner(generation, ServerConfig(api_keys=("k",)), 1234)
-    assert "texts of up to 512 tokens, on CPU" in text
+    what = {"mean": "Embeddings", "rank": "Rankings"}[pooling]
+    assert f"{what} of texts of up to 512 tokens, on CPU" in text
     assert "sequence" not in text
     words = shlex.split(text.splitlines()[-1])
     assert words[:4] == ["curl", f"http://127.0.0.1:1234/v1/{route}", "-H", words[3]]
