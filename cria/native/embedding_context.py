@@ -63,10 +63,14 @@ class EmbeddingContext(NativeHandle):
         self.is_causal = bool(self.library.llama_get_causal_attn(pointer))
         is_rank = options.pooling == "rank"
         self.vector_size = model.num_classes if is_rank else model.embedding_size
+        num_positions = options.sequence_size
+        if not self.is_causal and model.training_context:
+            # BERT looks positions up in a table, and libllama aborts beyond its end.
+            num_positions = min(num_positions, model.training_context)
         self._limits = (
             model.vocab.num_tokens,
             options.num_sequences,
-            options.sequence_size,
+            num_positions,
             self.batch_size,
         )
 

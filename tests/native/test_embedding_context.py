@@ -120,6 +120,15 @@ def test_a_batch_is_one_pass_or_an_error(pooled: EmbeddingContext) -> None:
         pooled.decode(Batch(4))
 
 
+def test_positions_end_where_the_models_table_does(bert_model: Model) -> None:
+    long = EmbeddingContext(bert_model, EmbeddingOptions(CONTEXT * 2, 1, CONTEXT * 2, 1, "mean"))
+    with pytest.raises(NativeError, match=rf"position of the batch is not in 0\.\.{CONTEXT - 1}"):
+        decode(long, [5] * (CONTEXT + 1))
+    decode(long, [5] * CONTEXT)
+    assert np.isfinite(long.sequence_vector(0)).all()
+    long.close()
+
+
 def test_a_gap_in_the_positions_is_an_error(streams: EmbeddingContext) -> None:
     decode(streams, [5])
     with pytest.raises(DecodeError):
