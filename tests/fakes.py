@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -10,8 +11,10 @@ import msgspec
 
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
+from cria.api.embeddings import EmbeddingRequest
 from cria.api.extras import Extras
 from cria.api.models import ModelCard
+from cria.api.rerank import RerankRequest
 from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
 from cria.errors import ClientGone
@@ -84,6 +87,43 @@ class FakeRun:
         self._wake.put(None)
 
 
+class FakeEmbeddingRun:
+    """`open` until somebody cancels it."""
+
+    def __init__(self, text: str, warnings: tuple[str, ...] = ()) -> None:
+        self.text = text
+        self.warnings = warnings
+        self.open = True
+
+    def cancel(self) -> None:
+        self.open = False
+
+
+class FakeEmbeddings:
+    """Answers with what was asked; `runs` holds all of them."""
+
+    def __init__(self) -> None:
+        self.runs: list[FakeEmbeddingRun] = []
+        self.failure: Exception | None = None
+
+    def start(self, request: EmbeddingRequest) -> FakeEmbeddingRun:
+        warnings = ("dimensions",) if request.dimensions else ()
+        self.runs.append(FakeEmbeddingRun(str(request.input), warnings))
+        return self.runs[-1]
+
+    def answer(self, run: FakeEmbeddingRun, request: EmbeddingRequest, model: str) -> bytes:
+        if self.failure is not None:
+            raise self.failure
+        return json.dumps({"embeddings": run.text, "model": model}).encode()
+
+    def start_rerank(self, request: RerankRequest) -> FakeEmbeddingRun:
+        self.runs.append(FakeEmbeddingRun(request.query))
+        return self.runs[-1]
+
+    def answer_rerank(self, run: FakeEmbeddingRun, request: RerankRequest, model: str) -> bytes:
+        return json.dumps({"ranking": run.text, "model": model}).encode()
+
+
 class FakeGeneration:
     """Each request plays the script of its prompt's name, or says hello; `runs` holds them all."""
 
@@ -96,6 +136,7 @@ class FakeGeneration:
         self.refusal: Exception | None = None
         self.engine = EngineStatus("ready", 1.0, READY)
         self.runs: list[FakeRun] = []
+        self.embeddings = FakeEmbeddings()
         self._numbers = itertools.count()
 
     def start_completion(self, request: CompletionRequest) -> FakeRun:

@@ -17,7 +17,7 @@ import msgspec
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.generation_request import GenerationRequest
-from cria.api.models import ModelCard
+from cria.api.models import Meta, ModelCard
 from cria.api.sampling_fields import MAX_INT32
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
@@ -26,9 +26,11 @@ from cria.errors import (
     ContextLengthExceeded,
     EngineUnavailable,
     ModelNotFound,
+    RequestError,
     SetupError,
 )
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
+from cria.generation.embedding_pipeline import EmbeddingPipeline
 from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
@@ -36,6 +38,7 @@ from cria.generation.heartbeats import Heartbeats
 from cria.generation.overflow import Overflow, Prompt
 from cria.generation.run import Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
+from cria.ipc.messages import Ready
 from cria.ipc.rendezvous import Rendezvous
 from cria.output.detokenizer import text_of
 from cria.output.processor import OutputProcessor
@@ -57,7 +60,7 @@ class Generation:
         offload: Offload,
     ) -> None:
         self._client = client
-        self._tokenizer, self._template, self._pieces = text
+        self._tokenizer, self._template, self._pieces, rerank_prompt = text
         self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
         self._offload = offload
@@ -66,6 +69,9 @@ class Generation:
         self.engine_address = ""
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
+        self.embeddings = EmbeddingPipeline(
+            client, self._tokenizer, rerank_prompt, offload, self._check_served
+        )
 
     @classmethod
     def open(
@@ -118,14 +124,9 @@ class Generation:
     def model_card(self) -> ModelCard:
         """What `/v1/models` says."""
         info = self._client.status.info
-        meta: dict[str, int | str] = {"n_vocab": len(self._pieces)}
+        meta: Meta = {"n_vocab": len(self._pieces)}
         if info is not None:
-            meta |= {
-                "n_params": info.num_parameters,
-                "size": info.model_bytes,
-                "n_ctx": info.context_size,
-                "n_slots": info.num_slots,
-            }
+            meta |= describe(info)
         return ModelCard(self.model_ids[0], self.created, meta=meta)
 
     def start_completion(self, request: CompletionRequest) -> Run:
@@ -165,6 +166,23 @@ class Generation:
                 run.add_prompt(token_ids, [params], make_processor, display)
         return run
 
+    def _check_served(self, model: str) -> EngineStatus:
+        """The name is right, and the engine ready."""
+        if model not in self.model_ids:
+            raise ModelNotFound(model)
+        status = self._client.status
+        if status.state != "ready":
+            raise EngineUnavailable(_why_unavailable(status))
+        return status
+
+    def _check_model(self, model: str) -> None:
+        """It is this one, it is ready, and it generates."""
+        info = self._check_served(model).info
+        if info is not None:
+            if not info.can_generate:
+                raise _cannot_generate(model)
+            self._tokenizer.context_size = info.context_size
+
     def _check(self, request: GenerationRequest) -> None:
         """What can be checked without tokenising."""
         self._check_model(request.model)
@@ -173,16 +191,6 @@ class Generation:
         self._tokenizer.check_allowed(
             request.allowed_token_ids, request.banned_ids, may_end=request.may_end_at_once
         )
-
-    def _check_model(self, model: str) -> None:
-        """It is this one, and it is ready."""
-        if model not in self.model_ids:
-            raise ModelNotFound(model)
-        status = self._client.status
-        if status.state != "ready":
-            raise EngineUnavailable(_why_unavailable(status))
-        if status.info is not None:
-            self._tokenizer.context_size = status.info.context_size
 
     def _encode_prompt(self, prompt: str | list[int], suffix: str | None) -> list[int]:
         if not isinstance(prompt, str):
@@ -282,6 +290,20 @@ class Generation:
         return tuple(name for name, limit in limits.items() if limit > room)
 
 
+def describe(info: Ready) -> Meta:
+    """What the model is, and what it can do."""
+    meta: Meta = {"n_params": info.num_parameters, "size": info.model_bytes}
+    capabilities = []
+    if info.can_generate:
+        capabilities.append("completion")
+        meta |= {"n_ctx": info.context_size, "n_slots": info.num_slots}
+    if info.embedding is not None:
+        capabilities.append("rerank" if info.embedding.pooling == "rank" else "embedding")
+        meta |= {"n_embd": info.embedding.num_dimensions, "pooling": info.embedding.pooling}
+        meta.setdefault("n_ctx", info.embedding.context_size)
+    return meta | {"capabilities": capabilities}
+
+
 def model_name(path: str) -> str:
     """The id of a model without an alias: its file's name, without the ending."""
     return os.path.basename(path).removesuffix(".gguf")
@@ -296,6 +318,14 @@ def _for_choice(params: SamplingParams, number: int) -> SamplingParams:
     if params.seed is None or number == 0:
         return params
     return msgspec.structs.replace(params, seed=(params.seed + number) % (2**32 - 1))
+
+
+def _cannot_generate(model: str) -> RequestError:
+    return RequestError(
+        f"The model `{model}` cannot generate text, it only embeds. Use /v1/embeddings.",
+        param="model",
+        code="unsupported_value",
+    )
 
 
 def _why_unavailable(status: EngineStatus) -> str:

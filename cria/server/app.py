@@ -27,11 +27,11 @@ from cria.server.errors import (
     framework_headers,
     is_expected,
 )
-from cria.server.routes import chat, completions, fim, health, models, score
+from cria.server.routes import chat, completions, embeddings, fim, health, models, rerank, score
 
 logger = logging.getLogger(__name__)
 
-RESOURCES = (chat, completions, fim, health, models, score)
+RESOURCES = (chat, completions, embeddings, fim, health, models, rerank, score)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
