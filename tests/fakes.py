@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -10,8 +11,10 @@ import msgspec
 
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
+from cria.api.embeddings import EmbeddingRequest
 from cria.api.extras import Extras
 from cria.api.models import ModelCard
+from cria.api.rerank import RerankRequest
 from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
 from cria.errors import ClientGone, EngineUnavailable, ModelNotFound
@@ -21,6 +24,7 @@ from cria.generation.text_tools import TextTools
 from cria.ipc.messages import EngineStats, Ready
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
+from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer
 from tests.prompt.fake_vocab import FakeVocab
 
@@ -90,6 +94,43 @@ class FakeRun:
         self._wake.put(None)
 
 
+class FakeEmbeddingRun:
+    """`open` until somebody cancels it."""
+
+    def __init__(self, text: str, warnings: tuple[str, ...] = ()) -> None:
+        self.text = text
+        self.warnings = warnings
+        self.open = True
+
+    def cancel(self) -> None:
+        self.open = False
+
+
+class FakeEmbeddings:
+    """Answers with what was asked; `runs` holds all of them."""
+
+    def __init__(self) -> None:
+        self.runs: list[FakeEmbeddingRun] = []
+        self.failure: Exception | None = None
+
+    def start(self, request: EmbeddingRequest) -> FakeEmbeddingRun:
+        warnings = ("dimensions",) if request.dimensions else ()
+        self.runs.append(FakeEmbeddingRun(str(request.input), warnings))
+        return self.runs[-1]
+
+    def answer(self, run: FakeEmbeddingRun, request: EmbeddingRequest, model: str) -> bytes:
+        if self.failure is not None:
+            raise self.failure
+        return json.dumps({"embeddings": run.text, "model": model}).encode()
+
+    def start_rerank(self, request: RerankRequest) -> FakeEmbeddingRun:
+        self.runs.append(FakeEmbeddingRun(request.query))
+        return self.runs[-1]
+
+    def answer_rerank(self, run: FakeEmbeddingRun, request: RerankRequest, model: str) -> bytes:
+        return json.dumps({"ranking": run.text, "model": model}).encode()
+
+
 class FakeGeneration:
     """Each request plays the script of its prompt's name, or says hello; `runs` holds them all."""
 
@@ -104,6 +145,7 @@ class FakeGeneration:
         self.engine = EngineStatus("ready", 1.0, READY)
         self.runs: list[FakeRun] = []
         self.text = fake_text()
+        self.embeddings = FakeEmbeddings()
         self._numbers = itertools.count()
 
     def start_completion(self, request: CompletionRequest) -> FakeRun:
@@ -158,4 +200,6 @@ def fake_text() -> TextTools:
     vocab = FakeVocab(add_bos=True)
     tokenizer = Tokenizer(vocab, context_size=READY.context_size)
     template = ChatTemplate(TEMPLATE, "<s>", "</s>", tokenizer.control_texts)
-    return TextTools(TextSide(tokenizer, template, vocab.pieces), lambda f, *args: f(*args))
+    return TextTools(
+        TextSide(tokenizer, template, vocab.pieces, RerankPrompt(vocab)), lambda f, *args: f(*args)
+    )

@@ -76,7 +76,7 @@ class SchemaValues:
         yield st.sampled_from([*ODD_VALUES, *_beyond(schema)])
         for each in schema.get("anyOf", ()):
             yield from self._odd(each)
-        if "items" in schema:
+        if schema.get("items"):
             yield self.odd(schema["items"]).map(lambda value: [value])
         for name, inner in schema.get("properties", {}).items():
             if not self.resolve(inner).get("enum"):
@@ -102,6 +102,8 @@ class SchemaValues:
         return st.text(min_size=schema.get("minLength", 0), max_size=MAX_TEXT)
 
     def _array(self, schema: Schema) -> Values:
+        if "prefixItems" in schema:
+            return st.tuples(*map(self.fitting, schema["prefixItems"])).map(list)
         items = self.fitting(schema.get("items", {}))
         return st.lists(items, min_size=schema.get("minItems", 0), max_size=MAX_ITEMS)
 

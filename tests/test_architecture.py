@@ -166,6 +166,19 @@ class TestBuild:
         graphlib.TopologicalSorter(graph).prepare()
 
 
+def test_templates_are_rendered_in_one_environment() -> None:
+    """A second one, for another kind of prompt, is how sandboxes get forgotten.
+
+    The page for people has one too: for a template of our own, which escapes all that it is given.
+    """
+    makers = {
+        name
+        for path, name in zip(MODULES, names(MODULES), strict=True)
+        if re.search(r"\bjinja2\b.*\n(.*\n)*.*Environment\(", path.read_text())
+    }
+    assert makers == {"prompt/template_environment.py", "server/docs_page.py"}
+
+
 def test_the_version_stands_in_one_place() -> None:
     assert importlib.metadata.version("cria") == cria.__version__
     assert f"## {cria.__version__}" in (REPOSITORY / "CHANGELOG.md").read_text()

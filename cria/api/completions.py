@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,7 @@ from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import CompletionLogprobs, ScoredToken, completion_logprobs
 from cria.api.sampling_fields import TokenId
 from cria.api.timings import TimingsObject
+from cria.api.token_input import TokenIds, as_list, check_same_kind
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
@@ -28,8 +29,6 @@ from cria.sampling_params import SamplingParams
 
 OBJECT = "text_completion"
 DEFAULT_MAX_TOKENS = 16
-
-TokenIds = Annotated[list[TokenId], Meta(min_length=1)]
 
 
 class CompletionRequest(GenerationRequest, kw_only=True):
@@ -56,7 +55,7 @@ class CompletionRequest(GenerationRequest, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_best_of(self)
-        _check_prompt(self.prompt)
+        check_same_kind(self.prompt, "prompt")
         if self.suffix and self.echo:
             raise _no_echo_with_suffix()
         if self.suffix and (self.overflow.cuts or self.overflow.shifts):
@@ -95,12 +94,7 @@ class CompletionRequest(GenerationRequest, kw_only=True):
 
     def prompt_list(self) -> list[str] | list[list[int]]:
         """One item a prompt, all text or all token ids; no prompt at all is the empty text."""
-        prompt = self.prompt or ""
-        if isinstance(prompt, str):
-            return [prompt]
-        if isinstance(prompt[0], int):
-            return [cast("list[int]", prompt)]
-        return cast("list[str] | list[list[int]]", prompt)
+        return as_list(self.prompt or "")
 
 
 class CompletionFullRequest(CompletionRequest, kw_only=True):
@@ -132,16 +126,6 @@ def _check_best_of(request: CompletionRequest) -> None:
             "Leave out 'stream' or 'best_of'.",
             param="best_of",
             code="invalid_value",
-        )
-
-
-def _check_prompt(prompt: object) -> None:
-    if isinstance(prompt, list) and len({type(item) for item in prompt}) > 1:
-        raise RequestError(
-            "Invalid type for 'prompt': expected a string, an array of strings, an array of "
-            "token ids or an array of arrays of token ids, but got a mixture instead.",
-            param="prompt",
-            code="invalid_type",
         )
 
 

@@ -20,6 +20,8 @@ class EngineHealth(msgspec.Struct):
     preemptions_total: int
     stalls_ms: dict[str, int]
     """How many pauses in streams were not longer than so many milliseconds."""
+    embedded_inputs_total: int
+    embedded_tokens_total: int
     restarts: int
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+Meta = dict[str, int | str | list[str]]
+
 
 class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
     """A model that can be asked for by its id."""
@@ -14,7 +16,7 @@ class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
     created: int
     """Unix seconds."""
     owned_by: str = "cria"
-    meta: dict[str, int | str] = {}
+    meta: Meta = {}
     """What else is known: sizes, the file."""
 
 

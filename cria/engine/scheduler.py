@@ -85,7 +85,7 @@ class Scheduler:
         self._prefixes: list[Prefix] = []
         self._ended: list[int] = []
         self._outbox = Outbox()
-        self._counters = Counters()
+        self.counters = Counters()
         self._now = 0.0
 
     @property
@@ -149,16 +149,18 @@ class Scheduler:
         seconds: float = 0.0,
         now: float = 0.0,
         logprobs: StepLogprobs = NO_LOGPROBS,
+        elsewhere: float = 0.0,
     ) -> None:
         """Record a computed batch, which took so long since the step before it, until `now`.
 
-        `tokens` are the chosen ones, in the order of `batch.sampling_slots`; -1 stands for "no
-        token can be chosen": an error of that sequence alone.
+        `elsewhere` is what of these seconds others took, who compute between steps. `tokens` are
+        the chosen ones, in the order of `batch.sampling_slots`; -1 stands for "no token can be
+        chosen": an error of that sequence alone.
         """
         self._now = now
         num_decodes, num_prompt_tokens = len(batch.decodes), batch.num_prompt_tokens
-        self._pacer.observe(num_decodes, num_prompt_tokens, seconds)
-        self._counters.count_step(num_decodes, num_prompt_tokens, seconds)
+        self._pacer.observe(num_decodes, num_prompt_tokens, seconds - elsewhere)
+        self.counters.count_step(num_decodes, num_prompt_tokens, seconds)
         self._outbox.logprobs = logprobs
         for work in batch.prefills:
             self._note_computed(work)
@@ -179,7 +181,7 @@ class Scheduler:
 
     def stats(self) -> EngineStats:
         """The counters as they are now."""
-        return self._counters.stats(
+        return self.counters.stats(
             num_running=len(self._prefilling) + len(self._decoding),
             num_waiting=len(self._waiting),
             num_used_cells=self.pool.cells.num_busy,
@@ -244,7 +246,7 @@ class Scheduler:
         sequence.num_computed_tokens = prefix.length
         sequence.apply(SequenceEvent.ADMITTED)
         sequence.leader = None  # else leaders of leaders would stay in memory
-        self._counters.cached_tokens += prefix.length
+        self.counters.cached_tokens += prefix.length
         self._prefixes.append(prefix)
         self._admitted.append(sequence)
         insort(self._prefilling, sequence, key=_order)
@@ -295,7 +297,7 @@ class Scheduler:
         if sequence.stopwatch is not None:
             sequence.stopwatch.note_token(self._now)
         if sequence.num_generated_tokens:  # it was requeued, and its reader has been waiting
-            self._counters.count_pause(self._counters.seconds - sequence.last_token_at)
+            self.counters.count_pause(self.counters.seconds - sequence.last_token_at)
         sequence.num_generated_tokens += 1
         num_remaining = self._num_remaining(sequence)
         self._decoding.add(sequence, token, num_remaining)
@@ -330,7 +332,7 @@ class Scheduler:
     def _preempt(self, sequence: Sequence) -> None:
         """Others need its cells."""
         self._requeue(sequence, SequenceEvent.PREEMPTED)
-        self._counters.preemptions += 1
+        self.counters.preemptions += 1
 
     def _requeue(self, sequence: Sequence, event: SequenceEvent) -> None:
         """Back to the queue; what it holds may be evicted now, or found again."""
@@ -338,7 +340,7 @@ class Scheduler:
             last = self._decoding.remove(sequence)
             held = self.pool.tokens[sequence.slot, : self.pool.lengths[sequence.slot]]
             sequence.prompt = np.append(held, np.int32(last))
-            sequence.last_token_at = self._counters.seconds
+            sequence.last_token_at = self.counters.seconds
         else:
             self._prefilling.remove(sequence)
         self.pool.give_back(sequence.slot)

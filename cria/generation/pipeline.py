@@ -16,7 +16,7 @@ import msgspec
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.generation_request import GenerationRequest
-from cria.api.models import ModelCard
+from cria.api.models import Meta, ModelCard
 from cria.api.sampling_fields import MAX_INT32
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
@@ -25,9 +25,11 @@ from cria.errors import (
     ContextLengthExceeded,
     EngineUnavailable,
     ModelNotFound,
+    RequestError,
     SetupError,
 )
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
+from cria.generation.embedding_pipeline import EmbeddingPipeline
 from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
@@ -55,7 +57,7 @@ class Generation:
         offload: Offload,
     ) -> None:
         self._client = client
-        self._tokenizer, self._template, self._pieces = text
+        self._tokenizer, self._template, self._pieces, rerank_prompt = text
         self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
         self._offload = offload
@@ -67,6 +69,9 @@ class Generation:
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
         self.model_path = ""
+        self.embeddings = EmbeddingPipeline(
+            client, self._tokenizer, rerank_prompt, offload, self._check_served
+        )
 
     @classmethod
     def open(
@@ -122,14 +127,9 @@ class Generation:
     def model_card(self) -> ModelCard:
         """What `/v1/models` says."""
         info = self._client.status.info
-        meta: dict[str, int | str] = {"n_vocab": len(self._pieces)}
+        meta: Meta = {"n_vocab": len(self._pieces)}
         if info is not None:
-            meta |= {
-                "n_params": info.num_parameters,
-                "size": info.model_bytes,
-                "n_ctx": info.context_size,
-                "n_slots": info.num_slots,
-            }
+            meta |= describe(info)
         return ModelCard(self.model_ids[0], self.created, meta=meta)
 
     def require_ready(self, model: str | None = None) -> Ready:
@@ -137,13 +137,11 @@ class Generation:
 
         ModelNotFound if the request names another model.
         """
-        if model is not None and model not in self.model_ids:
-            raise ModelNotFound(model)
-        status = self._client.status
-        if status.state != "ready" or status.info is None:
-            raise EngineUnavailable(_why_unavailable(status))
-        self._tokenizer.context_size = status.info.context_size
-        return status.info
+        info = self._check_served(model).info
+        if info is None:
+            raise EngineUnavailable("The model is loading; try again in a moment.")
+        self._tokenizer.context_size = info.context_size
+        return info
 
     def count_chat_tokens(self, request: ChatCompletionRequest) -> int:
         """What the usage of this request would say of its prompt, however long that is."""
@@ -173,7 +171,7 @@ class Generation:
 
     def start_score(self, request: ScoreRequest) -> Run:
         """Submit the prompt with each continuation; its choices are the continuations' tokens."""
-        self.require_ready(request.model)
+        self._require_generator(request.model)
         scored: list[Scored] = self._offload(scored_prompts, self._tokenizer, request)
         for token_ids, _ in scored:
             self._check_length(token_ids, "prompt", num_more=0)
@@ -187,9 +185,22 @@ class Generation:
                 run.add_prompt(token_ids, [params], make_processor, display)
         return run
 
+    def _check_served(self, model: str | None) -> EngineStatus:
+        """The name is right, if there is one, and the engine ready."""
+        if model is not None and model not in self.model_ids:
+            raise ModelNotFound(model)
+        status = self._client.status
+        if status.state != "ready":
+            raise EngineUnavailable(_why_unavailable(status))
+        return status
+
+    def _require_generator(self, model: str) -> None:
+        if not self.require_ready(model).can_generate:
+            raise _cannot_generate(model)
+
     def _check(self, request: GenerationRequest) -> None:
         """What can be checked without tokenising."""
-        self.require_ready(request.model)
+        self._require_generator(request.model)
         self._tokenizer.check_logit_bias(request.logit_bias)
         self._tokenizer.check_ids(request.stop_token_ids, "stop_token_ids")
         self._tokenizer.check_allowed(
@@ -291,6 +302,20 @@ class Generation:
         return tuple(name for name, limit in limits.items() if limit > room)
 
 
+def describe(info: Ready) -> Meta:
+    """What the model is, and what it can do."""
+    meta: Meta = {"n_params": info.num_parameters, "size": info.model_bytes}
+    capabilities = []
+    if info.can_generate:
+        capabilities.append("completion")
+        meta |= {"n_ctx": info.context_size, "n_slots": info.num_slots}
+    if info.embedding is not None:
+        capabilities.append("rerank" if info.embedding.pooling == "rank" else "embedding")
+        meta |= {"n_embd": info.embedding.num_dimensions, "pooling": info.embedding.pooling}
+        meta.setdefault("n_ctx", info.embedding.context_size)
+    return meta | {"capabilities": capabilities}
+
+
 def model_name(path: str) -> str:
     """The id of a model without an alias: its file's name, without the ending."""
     return os.path.basename(path).removesuffix(".gguf")
@@ -305,6 +330,14 @@ def _for_choice(params: SamplingParams, number: int) -> SamplingParams:
     if params.seed is None or number == 0:
         return params
     return msgspec.structs.replace(params, seed=(params.seed + number) % (2**32 - 1))
+
+
+def _cannot_generate(model: str) -> RequestError:
+    return RequestError(
+        f"The model `{model}` cannot generate text, it only embeds. Use /v1/embeddings.",
+        param="model",
+        code="unsupported_value",
+    )
 
 
 def _why_unavailable(status: EngineStatus) -> str:

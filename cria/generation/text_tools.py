@@ -19,7 +19,7 @@ class TextTools:
     """Of one model; RequestError for what is no token, too long or refused by the template."""
 
     def __init__(self, text: TextSide, offload: Offload) -> None:
-        self._tokenizer, self._template, _ = text
+        self._tokenizer, self._template = text.tokenizer, text.template
         self._offload = offload
 
     @property

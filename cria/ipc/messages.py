@@ -1,9 +1,10 @@
 """Every message between the server process and the engine process.
 
-1. Server to engine: `Submit`, `Cancel`. Engine to server: first one of `Ready` or `LoadFailed`,
-   then `StepOutput`. Token ids cross, text never does.
-2. Every `Submit` is answered by exactly one `SequenceOutput` with a `finish_reason`, also when
-   it was refused, cancelled or failed. A `Cancel` for a sequence that has ended is ignored.
+1. Server to engine: `Submit`, `Embed`, `Cancel`. Engine to server: first one of `Ready` or
+   `LoadFailed`, then `StepOutput` and `Embedded`. Token ids cross, text never does.
+2. Every `Submit` is answered by exactly one `SequenceOutput` with a `finish_reason`, and every
+   `Embed` by exactly one `Embedded`, also when it was refused, cancelled or failed. A `Cancel` for
+   what has ended is ignored.
 3. One message per engine step, for all sequences together; never one per token.
 4. End of file on either side is the death notice: the engine exits, the server fails every open
    request. A frame that does not decode counts as end of file.
@@ -42,8 +43,15 @@ class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Lower is sooner; each level is worth some seconds of waiting."""
 
 
+class Embed(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Make one vector of each input; ids are shared with `Submit`."""
+
+    request_id: int
+    inputs: list[list[int]]
+
+
 class Cancel(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Nobody waits for this sequence any more: free it within the current step."""
+    """Nobody waits for this request any more: free it within the current step."""
 
     request_id: int
 
@@ -52,6 +60,18 @@ class Progress(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The share of the weights that is loaded, 0 to 1."""
 
     fraction: float
+
+
+class EmbeddingInfo(msgspec.Struct, frozen=True, array_like=True):
+    """What an engine makes of an `Embed`."""
+
+    num_dimensions: int
+    """Numbers in each vector."""
+    context_size: int
+    """Tokens that one input may have."""
+    pooling: str
+    """How the vectors of an input's tokens become one: a name of `config.POOLINGS`. With `rank`
+    there is none: the first number says how well a document answers a query."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -71,6 +91,10 @@ class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
     warnings: list[str]
     """What was asked for and could not be had, one sentence each."""
     kv_layout: str = "unified"
+    can_generate: bool = True
+    """False for models that only embed: every `Submit` is refused."""
+    embedding: EmbeddingInfo | None = None
+    """None if the model cannot embed: every `Embed` is refused."""
 
 
 class LoadFailed(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -164,6 +188,8 @@ class EngineStats(msgspec.Struct, frozen=True, array_like=True):
     stalls: tuple[int, ...] = ()
     """A histogram of the pauses between two tokens of a sequence: how many were not longer than
     each of `STALL_BOUNDS_MS`, the longer ones last."""
+    embedded_inputs_total: int = 0
+    embedded_tokens_total: int = 0
 
 
 class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -178,5 +204,14 @@ class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):
     token_ids: list[int] = []
 
 
-ToEngine = Submit | Cancel
-ToServer = Progress | Ready | LoadFailed | StepOutput
+class Embedded(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """All that became of one `Embed`."""
+
+    request_id: int
+    vectors: bytes = b""
+    """One after the other in the order of the inputs, as little-endian 32-bit floats."""
+    error: str | None = None
+
+
+ToEngine = Submit | Embed | Cancel
+ToServer = Progress | Ready | LoadFailed | StepOutput | Embedded

@@ -131,6 +131,12 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_model_n_params", c_uint64, (ModelPointer,)),
     # bool llama_model_has_decoder(const struct llama_model * model);
     Row("llama_model_has_decoder", c_bool, (ModelPointer,)),
+    # bool llama_model_has_encoder(const struct llama_model * model);
+    Row("llama_model_has_encoder", c_bool, (ModelPointer,)),
+    # int32_t llama_model_n_embd_out(const struct llama_model * model);
+    Row("llama_model_n_embd_out", c_int32, (ModelPointer,)),
+    # uint32_t llama_model_n_cls_out(const struct llama_model * model);
+    Row("llama_model_n_cls_out", c_uint32, (ModelPointer,)),
     # int32_t llama_model_n_swa(const struct llama_model * model);
     Row("llama_model_n_swa", c_int32, (ModelPointer,)),
     # bool llama_model_is_recurrent(const struct llama_model * model);
@@ -151,10 +157,14 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_vocab_eos", c_int32, (VocabPointer,)),
     # llama_token llama_vocab_pad(const struct llama_vocab * vocab);
     Row("llama_vocab_pad", c_int32, (VocabPointer,)),
+    # llama_token llama_vocab_sep(const struct llama_vocab * vocab);
+    Row("llama_vocab_sep", c_int32, (VocabPointer,)),
     # bool llama_vocab_get_add_bos(const struct llama_vocab * vocab);
     Row("llama_vocab_get_add_bos", c_bool, (VocabPointer,)),
     # bool llama_vocab_get_add_eos(const struct llama_vocab * vocab);
     Row("llama_vocab_get_add_eos", c_bool, (VocabPointer,)),
+    # bool llama_vocab_get_add_sep(const struct llama_vocab * vocab);
+    Row("llama_vocab_get_add_sep", c_bool, (VocabPointer,)),
     # bool llama_vocab_is_eog(const struct llama_vocab * vocab, llama_token token);
     Row("llama_vocab_is_eog", c_bool, (VocabPointer, c_int32)),
     # llama_token llama_vocab_fim_pre(const struct llama_vocab * vocab);
@@ -175,6 +185,14 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_n_batch", c_uint32, (ContextPointer,)),
     # uint32_t llama_n_seq_max(const struct llama_context * ctx);
     Row("llama_n_seq_max", c_uint32, (ContextPointer,)),
+    # enum llama_pooling_type llama_pooling_type(const struct llama_context * ctx);
+    Row("llama_pooling_type", c_int, (ContextPointer,)),
+    # bool llama_get_causal_attn(const struct llama_context * ctx);
+    Row("llama_get_causal_attn", c_bool, (ContextPointer,)),
+    # float * llama_get_embeddings(struct llama_context * ctx);
+    Row("llama_get_embeddings", c_void_p, (ContextPointer,), is_null),
+    # float * llama_get_embeddings_seq(struct llama_context * ctx, llama_seq_id seq_id);
+    Row("llama_get_embeddings_seq", c_void_p, (ContextPointer, c_int32), is_null),
     # float * llama_get_logits(struct llama_context * ctx);
     Row("llama_get_logits", c_void_p, (ContextPointer,), is_null),
     # float * llama_get_logits_ith(struct llama_context * ctx, int32_t i);

@@ -30,9 +30,13 @@ class Vocabulary(Protocol):
     @property
     def pad_id(self) -> int | None: ...
     @property
+    def sep_id(self) -> int | None: ...
+    @property
     def add_bos(self) -> bool: ...
     @property
     def add_eos(self) -> bool: ...
+    @property
+    def add_sep(self) -> bool: ...
     @property
     def fim_ids(self) -> tuple[int, int, int] | None: ...
     @property
@@ -102,16 +106,25 @@ class Tokenizer:
 
     def encode_text(self, text: str) -> list[int]:
         """A plain prompt, control tokens parsed: its author is in charge of the whole text."""
-        data = self._checked_bytes([text], "prompt")[0]
+        data = self.check_size([text], "prompt", self.context_size)[0]
         ids = self._vocab.tokenize(data, add_special=True, parse_special=True)
         if self._vocab.add_eos and ids[-1:] == [self._vocab.eos_id]:
             ids.pop()  # A prompt that ended here could not be continued.
-        return ids or self._begin_of_sequence()
+        return ids or self._begin_of_sequence("prompt")
+
+    def encode_whole(self, text: str, context_size: int) -> list[int]:
+        """A text to embed, between the tokens that the model was trained with.
+
+        Other than a prompt it ends: an end-of-sequence token stays.
+        """
+        data = self.check_size([text], "input", context_size)[0]
+        ids = self._vocab.tokenize(data, add_special=True, parse_special=True)
+        return ids or self._begin_of_sequence("input")
 
     def encode_chat(self, segments: Sequence[str]) -> list[int]:
         """A rendered conversation, as `ChatTemplate.render` returns it."""
         ids: list[int] = []
-        for data in self._checked_bytes(segments, "messages"):
+        for data in self.check_size(segments, "messages", self.context_size):
             ids += self._vocab.tokenize(data, add_special=False, parse_special=True)
         if self._vocab.add_bos and ids[:1] != self._bos:
             ids[:0] = self._bos
@@ -131,17 +144,26 @@ class Tokenizer:
                 code="unsupported_parameter",
             )
         texts = [prefix, suffix] if isinstance(prefix, str) else [suffix]
-        encoded = [self._encode_plain(data) for data in self._checked_bytes(texts, "prompt")]
+        encoded = [
+            self._encode_plain(data) for data in self.check_size(texts, "prompt", self.context_size)
+        ]
         prefix_ids = encoded[0] if isinstance(prefix, str) else prefix
         before_prefix, before_suffix, before_middle = self._vocab.fim_ids
         begin = self._bos if self._vocab.add_bos else []
         return [*begin, before_prefix, *prefix_ids, before_suffix, *encoded[-1], before_middle]
 
+    def check_size(self, texts: Sequence[str], param: str, size: int | None) -> list[bytes]:
+        """The bytes of texts that may fit into so many tokens; RequestError if they cannot."""
+        data = [text.encode() for text in texts]
+        _check_num_bytes(sum(map(len, data)), param, size)
+        return data
+
     def encode_parts(
         self, parts: Sequence[str | int], param: str, *, add_special: bool, parse_special: bool
     ) -> list[int]:
         """Text and token ids in turns, as they stand; `add_special` holds for a text in front."""
-        data = iter(self._checked_bytes([part for part in parts if isinstance(part, str)], param))
+        texts = [part for part in parts if isinstance(part, str)]
+        data = iter(self.check_size(texts, param, self.context_size))
         ids: list[int] = []
         for index, part in enumerate(parts):
             if isinstance(part, int):
@@ -158,7 +180,7 @@ class Tokenizer:
         """The bytes of these tokens, control tokens spelled out."""
         self.check_ids(token_ids, param)
         pieces = [self._vocab.control_pieces[token_id] for token_id in token_ids]
-        self._check_size(sum(map(len, pieces)), param)
+        _check_num_bytes(sum(map(len, pieces)), param, self.context_size)
         return pieces
 
     def check_ids(self, token_ids: Iterable[int], param: str, *, start: int = 0) -> None:
@@ -203,33 +225,28 @@ class Tokenizer:
             code="invalid_value",
         )
 
-    def _begin_of_sequence(self) -> list[int]:
+    def _begin_of_sequence(self, param: str) -> list[int]:
         if not self._bos:
             raise RequestError(
-                "Invalid 'prompt': it is empty, and this model has no token to begin with. "
+                f"Invalid '{param}': it is empty, and this model has no token to begin with. "
                 "Send some text.",
-                param="prompt",
+                param=param,
                 code="empty_string",
             )
         return self._bos
-
-    def _checked_bytes(self, texts: Sequence[str], param: str) -> list[bytes]:
-        data = [text.encode() for text in texts]
-        self._check_size(sum(map(len, data)), param)
-        return data
-
-    def _check_size(self, num_bytes: int, param: str) -> None:
-        size = self.context_size
-        if size is not None and num_bytes > MAX_BYTES_PER_TOKEN * size + EXTRA_BYTES:
-            raise RequestError(
-                f"This model's maximum context length is {size} tokens. However, your {param} "
-                f"resulted in {num_bytes} bytes, which are more than {size} tokens. Please reduce "
-                f"the length of the {param}. (context_length_exceeded: prompt is too long)",
-                param=param,
-                code="context_length_exceeded",
-            )
 
     def _text_of(self, token_id: int | None) -> str | None:
         if token_id is None:
             return None
         return self._vocab.control_pieces[token_id].decode("utf-8", "replace")
+
+
+def _check_num_bytes(num_bytes: int, param: str, size: int | None) -> None:
+    if size is not None and num_bytes > MAX_BYTES_PER_TOKEN * size + EXTRA_BYTES:
+        raise RequestError(
+            f"This model's maximum context length is {size} tokens. However, your {param} "
+            f"resulted in {num_bytes} bytes, which are more than {size} tokens. Please reduce "
+            f"the length of the {param}. (context_length_exceeded: prompt is too long)",
+            param=param,
+            code="context_length_exceeded",
+        )

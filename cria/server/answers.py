@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Response
 
@@ -23,6 +23,12 @@ JSON = "application/json"
 SYSTEM_FINGERPRINT = f"cria-{__version__}"
 
 StopWatching = Callable[[], None]
+
+
+class Cancellable(Protocol):
+    """A run of any kind."""
+
+    def cancel(self) -> None: ...
 
 
 def json_response(body: bytes, status: int = 200) -> Response:
@@ -95,7 +101,7 @@ class _Parts:
 
 
 @contextmanager
-def watched(run: Run, environ: Mapping[str, Any]) -> Generator[None, None, None]:
+def watched(run: Cancellable, environ: Mapping[str, Any]) -> Generator[None, None, None]:
     """Cancel the run if the client goes away, and what is left of it when the block ends."""
     stop_watching = watch_client(environ, run)
     try:
@@ -104,7 +110,7 @@ def watched(run: Run, environ: Mapping[str, Any]) -> Generator[None, None, None]
         _end(run, stop_watching)
 
 
-def watch_client(environ: Mapping[str, Any], run: Run) -> StopWatching:
+def watch_client(environ: Mapping[str, Any], run: Cancellable) -> StopWatching:
     """Ask `server.http` to watch the connection; under another WSGI server nobody watches."""
     on_disconnect = environ.get("cria.on_disconnect")
     if on_disconnect is None:
@@ -113,6 +119,6 @@ def watch_client(environ: Mapping[str, Any], run: Run) -> StopWatching:
     return stop_watching
 
 
-def _end(run: Run, stop_watching: StopWatching) -> None:
+def _end(run: Cancellable, stop_watching: StopWatching) -> None:
     stop_watching()
     run.cancel()

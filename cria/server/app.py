@@ -29,10 +29,12 @@ from cria.server.routes import (
     chat,
     completions,
     describing,
+    embeddings,
     fim,
     health,
     models,
     props,
+    rerank,
     score,
     slots,
     tokens,
@@ -40,7 +42,20 @@ from cria.server.routes import (
 
 logger = logging.getLogger(__name__)
 
-RESOURCES = (chat, completions, describing, fim, health, models, props, score, slots, tokens)
+RESOURCES = (
+    chat,
+    completions,
+    describing,
+    embeddings,
+    fim,
+    health,
+    models,
+    props,
+    rerank,
+    score,
+    slots,
+    tokens,
+)
 
 
 def create_app(generation: Generation, config: ServerConfig) -> Flask:

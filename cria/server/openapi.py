@@ -120,8 +120,10 @@ def _schemas(routes: list[Route]) -> tuple[dict[Any, Json], Json]:
     _describe_fields(types, components)
     for kind in requests:
         component = components[schemas[kind]["$ref"].rpartition("/")[2]]
-        # A table of the fields that are refused may hold one that this request knows.
-        component[REFUSED] = sorted(set(kind.UNSUPPORTED) - set(component["properties"]))
+        # A request may refuse a field of the one that it is like.
+        for name in set(kind.UNSUPPORTED) & set(component["properties"]):
+            del component["properties"][name]
+        component[REFUSED] = sorted(kind.UNSUPPORTED)
         component[NOTED] = sorted(kind.NOTED)
     return schemas, dict(sorted(components.items()))
 

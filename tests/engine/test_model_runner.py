@@ -13,6 +13,7 @@ import pytest
 from cria.config import EngineConfig
 from cria.engine.batching import MAX_FILLERS, MAX_REPEATS, PaddedBatching
 from cria.engine.capacity import CACHE_SHARE
+from cria.engine.loaded_model import LoadedModel
 from cria.engine.model_runner import ModelRunner
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduler import Limits, Scheduler
@@ -36,7 +37,7 @@ def make_runner(path: Path, kv_layout: str = "auto", **settings: object) -> Mode
     values: dict[str, object] = {"num_slots": 6, "context_size": 256, "num_threads": 1, **settings}
     layout = "streams" if kv_layout == "padded" else kv_layout
     config = EngineConfig(str(path), kv_layout=layout, **values)  # type: ignore[arg-type]
-    return ModelRunner(config, pads_streams=kv_layout == "padded")
+    return ModelRunner(LoadedModel(config), pads_streams=kv_layout == "padded")
 
 
 @pytest.fixture(params=LAYOUTS)

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from cria.errors import EngineDied, EngineUnavailable, ServerStopping
+from cria.errors import EngineDied, EngineError, EngineUnavailable, ServerStopping
 from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import (
     Cancel,
+    Embed,
+    Embedded,
     EngineStats,
     FinishReason,
     LoadFailed,
@@ -81,6 +83,36 @@ def test_outputs_reach_the_sink_of_their_sequence(ready: OneConnection) -> None:
     assert first.get(timeout=30) == SequenceOutput(ids[0], (9,))
     assert second.get(timeout=30) == end
     assert ready.status.stats.num_running == 1
+
+
+def test_an_embedding_has_one_answer(ready: OneConnection) -> None:
+    answers: queue.Queue[Embedded | EngineError] = queue.Queue()
+    request_id = ready.embed([[1, 2], [3]], answers.put)
+    assert ready.engine.next() == Embed(request_id, [[1, 2], [3]])
+    answer = Embedded(request_id, b"1234")
+    later = ready.embed([[4]], answers.put)
+    ready.engine.tell(answer, answer, Embedded(later))
+    assert [answers.get(timeout=30), answers.get(timeout=30)] == [answer, Embedded(later)]
+
+
+def test_a_cancelled_embedding_hears_no_more(ready: OneConnection) -> None:
+    answers: queue.Queue[Embedded | EngineError] = queue.Queue()
+    first, second = (ready.embed([[1]], answers.put) for _ in range(2))
+    ready.cancel(first)
+    ready.cancel(first)
+    heard = [ready.engine.next() for _ in range(3)]
+    assert heard[2] == Cancel(first)
+    ready.engine.tell(Embedded(first, error="cancelled"), Embedded(second))
+    assert answers.get(timeout=30) == Embedded(second)
+
+
+def test_the_end_of_the_connection_fails_embeddings_too(ready: OneConnection) -> None:
+    answers: queue.Queue[Embedded | EngineError] = queue.Queue()
+    ready.embed([[1]], answers.put)
+    ready.engine.transport.close()
+    assert isinstance(answers.get(timeout=30), EngineDied)
+    with pytest.raises(EngineUnavailable):
+        ready.embed([[1]], answers.put)
 
 
 def test_a_cancel_is_sent_once(ready: OneConnection) -> None:

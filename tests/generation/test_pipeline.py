@@ -11,6 +11,7 @@ import pytest
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.decoding import decode
+from cria.api.embeddings import EmbeddingRequest
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import (
@@ -24,11 +25,12 @@ from cria.errors import (
 from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation, model_name
 from cria.generation.run import ChoiceDelta, ChoiceFinished
-from cria.ipc.messages import FinishReason
+from cria.ipc.messages import EmbeddingInfo, FinishReason
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
+from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer
-from tests.generation.fake_engine import FakeEngineClient
+from tests.generation.fake_engine import READY, FakeEngineClient
 from tests.prompt.fake_vocab import EOS, FIM_IDS, FakeVocab
 
 T = TypeVar("T")
@@ -54,7 +56,8 @@ class Bench:
         vocab = FakeVocab(fim=fim)
         self.client = FakeEngineClient()
         self.offloaded: list[str] = []
-        text = TextSide(Tokenizer(vocab), ChatTemplate(template, "", ""), vocab.pieces)
+        chat_template = ChatTemplate(template, "", "")
+        text = TextSide(Tokenizer(vocab), chat_template, vocab.pieces, RerankPrompt(vocab))
         config = ServerConfig(aliases=("m", "org/other"))
         self.generation = Generation(self.client, text, config, self.offload)  # type: ignore[arg-type]
 
@@ -378,6 +381,44 @@ def test_the_text_side_waits_for_the_engine(bench: Bench) -> None:
     bench.client.status = EngineStatus("loading")
     with pytest.raises(EngineUnavailable):
         bench.generation.require_ready()
+
+
+def test_the_model_card_tells_what_the_model_can_do(bench: Bench) -> None:
+    assert bench.generation.model_card().meta["capabilities"] == ["completion", "embedding"]
+    for embedding, capabilities in (
+        (EmbeddingInfo(384, 512, "mean"), ["embedding"]),
+        (EmbeddingInfo(1, 512, "rank"), ["rerank"]),
+        (None, []),
+    ):
+        info = msgspec.structs.replace(READY, can_generate=False, embedding=embedding)
+        bench.client.status = EngineStatus("ready", 1.0, info)
+        meta = bench.generation.model_card().meta
+        assert meta["capabilities"] == capabilities
+        assert meta.get("n_ctx") == (embedding and 512)
+        assert "n_slots" not in meta
+
+
+def test_a_model_that_only_embeds_generates_nothing(bench: Bench) -> None:
+    info = msgspec.structs.replace(READY, can_generate=False, context_size=0)
+    bench.client.status = EngineStatus("ready", 1.0, info)
+    for start in (
+        lambda: bench.generation.start_completion(completion()),
+        lambda: bench.generation.start_chat(chat()),
+    ):
+        with pytest.raises(RequestError, match="cannot generate text.*/v1/embeddings") as caught:
+            start()
+        assert caught.value.param == "model"
+    assert bench.client.submitted == []
+
+
+def test_embeddings_are_for_the_served_names_and_a_ready_engine(bench: Bench) -> None:
+    bench.generation.embeddings.start(request(EmbeddingRequest, input="hi", model="org/other"))
+    assert len(bench.client.embedded) == 1
+    with pytest.raises(ModelNotFound):
+        bench.generation.embeddings.start(request(EmbeddingRequest, input="hi", model="else"))
+    bench.client.status = EngineStatus("loading", 0.43)
+    with pytest.raises(EngineUnavailable, match=r"loading .43%"):
+        bench.generation.embeddings.start(request(EmbeddingRequest, input="hi"))
 
 
 def test_waiting_for_a_model_that_cannot_be_loaded(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from cria.errors import RequestError
 from cria.generation.text_tools import TextTools
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
+from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer
 from tests.prompt.fake_vocab import BOS, IM_END, IM_START, FakeVocab
 from tests.prompt.templates import CHATML
@@ -30,7 +31,9 @@ class Bench:
         tokenizer = Tokenizer(vocab, context_size=64)
         self.offloaded: list[str] = []
         chat = ChatTemplate(template, "<s>", "</s>", tokenizer.control_texts)
-        self.text = TextTools(TextSide(tokenizer, chat, vocab.pieces), self.offload)
+        self.text = TextTools(
+            TextSide(tokenizer, chat, vocab.pieces, RerankPrompt(vocab)), self.offload
+        )
 
     def offload(self, function: Callable[..., Any], *args: object) -> Any:
         self.offloaded.append(function.__name__)

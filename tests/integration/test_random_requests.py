@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cria.config import ServerConfig
+from cria.sampling_params import SAMPLER_ORDER
 from cria.server.app import create_app
 from cria.server.openapi import REFUSED, make_document
 from tests.fakes import FakeGeneration
@@ -49,11 +50,19 @@ SPECIAL: Mapping[str, Values] = {
     "content": TEXT | st.lists(TEXT | st.integers(0, 99), max_size=3),
     "tokens": TOKENS,
     "logit_bias": st.dictionaries(st.integers(0, 99).map(str), st.floats(-100, 100), max_size=3),
-    # Has to be the same as `n`, or as `repeat_penalty`.
-    "best_of": st.none(),
-    "repetition_penalty": st.none(),
+    "continuations": st.lists(TEXT, min_size=1, max_size=3),
+    "stop_token_ids": TOKENS,
+    "allowed_token_ids": TOKENS,
+    "samplers": st.lists(st.sampled_from(SAMPLER_ORDER), max_size=3) | st.just("kt"),
+    "dry_sequence_breakers": st.lists(st.text(min_size=1, max_size=6), max_size=3),
 }
 """Values of fields, wherever they occur, whose schema does not say all."""
+RELATED = frozenset(
+    "best_of repetition_penalty mirostat_mode top_logprobs min_tokens echo suffix context_overflow "
+    "n_keep truncate_prompt_tokens continue_final_message add_generation_prompt reasoning "
+    "reasoning_effort allowed_token_ids random_seed".split()
+)
+"""Fields that may contradict others, and then are a 400 that names one of the two."""
 ALWAYS = {"max_tokens"}
 """Fields that are in every body of a route that has them."""
 
@@ -66,7 +75,15 @@ def one_text(body: dict[str, Any]) -> None:
         body["content"] = "text"
 
 
-RULES: Mapping[str, Callable[[dict[str, Any]], None]] = {"/tokenize": one_text}
+def one_kind(body: dict[str, Any]) -> None:
+    """To score: a prompt with a token of its own, and continuations of its kind."""
+    body["prompt"], body["continuations"] = [5], [[6], [7, 8]]
+
+
+RULES: Mapping[str, Callable[[dict[str, Any]], None]] = {
+    "/tokenize": one_text,
+    "/score": one_kind,
+}
 """Between the fields of a route: what makes a body whose fields fit one that fits."""
 
 LESS = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
@@ -83,12 +100,14 @@ def server(tiny_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert "Traceback" not in log.read_text()
 
 
-def bodies(path: str) -> Values:
-    """Bodies that a route takes."""
+def bodies(path: str, *, related: bool = False) -> Values:
+    """Bodies that a route takes, unless their `related` fields contradict each other."""
 
     def settle(body: dict[str, Any]) -> dict[str, Any]:
         RULES.get(path, lambda _: None)(body)
-        return body
+        for message in body.get("messages", ()):
+            message.pop("tool_calls", None)  # what a call has to have depends on its type
+        return {name: v for name, v in body.items() if related or name not in RELATED}
 
     return VALUES.body(BODIES[path], SPECIAL, ALWAYS).map(settle)
 
@@ -113,10 +132,33 @@ def test_what_fits_is_answered(server: RealServer, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", BODIES)
+def test_fields_that_contradict_each_other_are_named(server: RealServer, path: str) -> None:
+    properties = VALUES.resolve(BODIES[path])["properties"]
+    if RELATED.isdisjoint(properties):
+        return
+
+    @settings(max_examples=40, suppress_health_check=LESS)
+    @given(body=bodies(path, related=True))
+    def check(body: dict[str, Any]) -> None:
+        answer = server.post(path, body)
+        if answer.status_code != 200:
+            assert answer.status_code == 400, answer.text
+            given = [name for name, value in body.items() if value is not None]
+            param = answer.json()["error"]["param"]
+            assert any(is_at(param, name) for name in given), answer.text
+            assert not RELATED.isdisjoint(given), answer.text
+
+    check()
+
+
+@pytest.mark.parametrize("path", BODIES)
 def test_a_value_that_does_not_fit_is_named(server: RealServer, path: str) -> None:
     properties = VALUES.resolve(BODIES[path])["properties"]
 
-    @settings(max_examples=8 + 4 * len(properties), suppress_health_check=LESS)
+    # A form that always or never streams is checked by the same code.
+    each = 0.5 if path.endswith(("_full", "_stream")) else 2
+
+    @settings(max_examples=8 + int(each * len(properties)), suppress_health_check=LESS)
     @given(body=bodies(path), name=st.sampled_from(sorted(properties)), data=st.data())
     def check(body: dict[str, Any], name: str, data: st.DataObject) -> None:
         body[name] = data.draw(VALUES.odd(properties[name]), label="odd value")

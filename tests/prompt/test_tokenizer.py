@@ -37,6 +37,15 @@ def test_no_text_is_the_begin_of_sequence_token() -> None:
     assert (caught.value.param, caught.value.code) == ("prompt", "empty_string")
 
 
+def test_a_text_to_embed_is_whole() -> None:
+    tokenizer = Tokenizer(FakeVocab(add_bos=True, add_eos=True))
+    assert tokenizer.encode_whole("a<s>", 10) == [BOS, 97, BOS, EOS]
+    assert Tokenizer(FakeVocab()).encode_whole("a", 10) == [97]
+    with pytest.raises(RequestError) as caught:
+        tokenizer.encode_whole("a" * 100_000, 10)
+    assert (caught.value.param, caught.value.code) == ("input", "context_length_exceeded")
+
+
 def test_a_conversation_begins_with_one_begin_of_sequence_token() -> None:
     tokenizer = Tokenizer(FakeVocab(add_bos=True))
     assert tokenizer.encode_chat(("a",)) == [BOS, 97]

@@ -12,7 +12,7 @@ from cria.server.answers import collect, head_of, json_response, stream_response
 from cria.server.body import add_warnings, read_request
 from cria.server.operations import Operation, describe
 
-FILLS = Operation("Fill the gap between two texts", FimRequest, ChatCompletion, streams=True)
+FILLS = Operation("Fill the gap between two texts.", FimRequest, ChatCompletion, streams=True)
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:

@@ -52,6 +52,8 @@ def ready_body(status: EngineStatus) -> Health:
         cached_tokens_total=stats.cached_tokens_total,
         preemptions_total=stats.preemptions_total,
         stalls_ms=status.stalls_ms,
+        embedded_inputs_total=stats.embedded_inputs_total,
+        embedded_tokens_total=stats.embedded_tokens_total,
         restarts=status.restarts,
     )
     return Health("ok", engine)

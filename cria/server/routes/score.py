@@ -11,7 +11,7 @@ from cria.server.answers import collect, head_of, json_response
 from cria.server.body import read_request
 from cria.server.operations import Operation, describe
 
-SCORES = Operation("Say how likely continuations of a prompt are", ScoreRequest, ScoreList)
+SCORES = Operation("Say how likely continuations of a prompt are.", ScoreRequest, ScoreList)
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
