@@ -13,7 +13,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
 
 from tests.clients.conftest import TINY_CHAT, Greeting
-from tests.clients.marks import CLIENT, EMBEDDINGS
+from tests.clients.marks import CLIENT
 
 pytestmark = CLIENT
 
@@ -79,7 +79,6 @@ def test_errors_have_the_classes_that_it_tells_apart(options: dict[str, Any]) ->
         ChatOpenAI(**options).invoke("word " * 2000)
 
 
-@EMBEDDINGS
 def test_embeddings(
     options: dict[str, Any], vectors_of: Callable[[list[str]], list[list[float]]]
 ) -> None:
@@ -91,7 +90,6 @@ def test_embeddings(
     assert embeddings.embed_query("a cat") == pytest.approx(vectors_of(["a cat"])[0], abs=1e-6)
 
 
-@EMBEDDINGS
 def test_embeddings_of_token_ids(
     options: dict[str, Any], official: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import litellm
 import pytest
 
 from tests.clients.conftest import TINY_CHAT, Greeting
-from tests.clients.marks import CLIENT, EMBEDDINGS
+from tests.clients.marks import CLIENT
 
 pytestmark = [
     *CLIENT,
@@ -69,7 +69,6 @@ def test_errors_have_the_classes_that_it_tells_apart(options: dict[str, Any]) ->
         litellm.completion("openai/smollm2", [{**HI[0], "content": "word " * 2000}], **options)
 
 
-@EMBEDDINGS
 def test_embeddings(
     options: dict[str, Any], vectors_of: Callable[[list[str]], list[list[float]]]
 ) -> None:

@@ -12,7 +12,7 @@ from llama_index.embeddings.openai_like import OpenAILikeEmbedding
 from llama_index.llms.openai_like import OpenAILike
 
 from tests.clients.conftest import TINY_CHAT, Greeting
-from tests.clients.marks import CLIENT, EMBEDDINGS
+from tests.clients.marks import CLIENT
 
 pytestmark = CLIENT
 
@@ -64,7 +64,6 @@ def test_unknown_model(base_url: str) -> None:
     assert caught.value.code == "model_not_found"
 
 
-@EMBEDDINGS
 def test_embeddings(base_url: str, vectors_of: Callable[[list[str]], list[list[float]]]) -> None:
     embeddings = OpenAILikeEmbedding(
         model_name="smollm2", api_base=base_url, api_key="none", max_retries=0

@@ -11,17 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.clients.conftest import Greeting
-from tests.clients.marks import CLIENT, EMBEDDINGS
+from tests.clients.marks import CLIENT
 from tests.real_server import RealServer
 
 pytestmark = CLIENT
 
 HERE = Path(__file__).parent / "node"
-AWAITED = {"embeddings.test.mjs": [EMBEDDINGS]}
-FILES = [
-    pytest.param(path.name, marks=AWAITED.get(path.name, []))
-    for path in sorted(HERE.glob("*.test.mjs"))
-]
+FILES = sorted(path.name for path in HERE.glob("*.test.mjs"))
 
 
 @pytest.mark.parametrize("name", FILES)

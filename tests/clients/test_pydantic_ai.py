@@ -15,7 +15,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
 
 from tests.clients.conftest import MAX_TOKENS, Greeting
-from tests.clients.marks import CLIENT, EMBEDDINGS
+from tests.clients.marks import CLIENT
 
 pytestmark = CLIENT
 
@@ -64,7 +64,6 @@ def test_errors(base_url: str) -> None:
         asyncio.run(ask(base_url, "word " * 2000))
 
 
-@EMBEDDINGS
 def test_embeddings(base_url: str, vectors_of: Callable[[list[str]], list[list[float]]]) -> None:
     texts = ["a cat", "a dog"]
 
