@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cria.bench.client import request
@@ -114,6 +114,8 @@ PIECES = [
 
 @settings(max_examples=60)
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20)).map(b"".join))
+@example(b"\r\ndata:[DONE]\n\n")
+@example(b"data: {}\n\ndata: [DONE]\n\n")
 def test_any_bytes_are_a_failure_and_no_exception(answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=answer_once, args=(server, HEAD + answer))

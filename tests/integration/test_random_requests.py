@@ -57,7 +57,7 @@ SPECIAL: Mapping[str, Values] = {
     "stop_token_ids": TOKENS,
     "allowed_token_ids": TOKENS,
     "samplers": st.lists(st.sampled_from(SAMPLER_ORDER), max_size=3) | st.just("kt"),
-    "dry_sequence_breakers": st.lists(st.text(min_size=1, max_size=6), max_size=3),
+    "dry_sequence_breakers": st.lists(WORD.filter(lambda word: "\0" not in word), max_size=3),
 }
 """Values of fields, wherever they occur, whose schema does not say all."""
 RELATED = frozenset(
