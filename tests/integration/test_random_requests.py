@@ -38,6 +38,7 @@ BODIES: dict[str, dict[str, Any]] = {
 VALUES = SchemaValues(DOCUMENT)
 TEXT = st.text(max_size=6)
 WORD = st.text(min_size=1, max_size=6)
+SHORT = st.text(min_size=1, max_size=3).filter(lambda text: "\0" not in text)
 TOKENS = st.lists(st.integers(0, 99), min_size=1, max_size=3)
 
 SPECIAL: Mapping[str, Values] = {
@@ -57,7 +58,7 @@ SPECIAL: Mapping[str, Values] = {
     "stop_token_ids": TOKENS,
     "allowed_token_ids": TOKENS,
     "samplers": st.lists(st.sampled_from(SAMPLER_ORDER), max_size=3) | st.just("kt"),
-    "dry_sequence_breakers": st.lists(WORD.filter(lambda word: "\0" not in word), max_size=3),
+    "dry_sequence_breakers": st.lists(SHORT, max_size=3),
 }
 """Values of fields, wherever they occur, whose schema does not say all."""
 RELATED = frozenset(
