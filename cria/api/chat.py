@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from cria.api.chunks import Chunks, encode_text, ids_member
+from cria.api.chunks import Chunks, ids_member
 from cria.api.conversation import cache_hints, can_be_continued, check_calls, check_strictly
-from cria.api.extras import NO_EXTRAS, Extras, Truncated, encode_members
+from cria.api.extras import NO_EXTRAS, Extras, Truncated
 from cria.api.generation_request import (
     GenerationRequest,
     NumTopLogprobs,
@@ -18,7 +18,7 @@ from cria.api.generation_request import (
     check_token_limit,
 )
 from cria.api.head import Choice, ResponseHead
-from cria.api.logprobs import ChatLogprobs, ScoredToken, chat_logprobs
+from cria.api.logprobs import ChatLogprobs, chat_logprobs
 from cria.api.messages import Message, TextPart, media_refusal
 from cria.api.overflow import check_chat_overflow
 from cria.api.reasoning import Reasoning, ReasoningEffort, check_reasoning, thinking_kwargs
@@ -307,7 +307,13 @@ class ChatChunks(Chunks):
     """The JSON objects of one stream."""
 
     OBJECT = CHUNK_OBJECT
+    TEXT_MEMBER, NO_TEXT = b'"delta":', b"{}"
     shape_logprobs = staticmethod(chat_logprobs)
+
+    @staticmethod
+    def shape_text(text: bytes) -> bytes:
+        """Of a message."""
+        return b'{"content":%b}' % text
 
     def start(self, index: int, prompt_token_ids: Sequence[int] | None = None) -> bytes | None:
         """The opening chunk of one choice, the only one with a role: clients join repeated ones."""
@@ -315,44 +321,3 @@ class ChatChunks(Chunks):
         ids = ids_member(b"token_ids", None if prompt_token_ids is None else ())
         prompt = ids_member(b"prompt_token_ids", prompt_token_ids)
         return self._chunk(index, delta, b"null" + ids, prompt)
-
-    def delta(
-        self,
-        index: int,
-        text: str,
-        tokens: Sequence[ScoredToken] = (),
-        token_ids: Sequence[int] | None = None,
-    ) -> bytes:
-        """Some new text of one choice, with its tokens, and the ids since its last chunk."""
-        end = b"null" + ids_member(b"token_ids", token_ids)
-        content = b'{"content":%b}' % encode_text(text)
-        return self._chunk(index, content, end, logprobs=self._logprobs(tokens))
-
-    def finish(
-        self,
-        index: int,
-        finish_reason: str,
-        token_ids: Sequence[int] | None = None,
-        extras: Extras = NO_EXTRAS,
-    ) -> bytes:
-        """The last chunk of one choice: no content."""
-        end = encode_text(finish_reason) + ids_member(b"token_ids", token_ids)
-        return self._chunk(index, b"{}", end, encode_members(extras))
-
-    def _chunk(
-        self,
-        index: int,
-        delta: bytes,
-        finish_reason: bytes,
-        members: bytes = b"",
-        logprobs: bytes = b"null",
-    ) -> bytes:
-        """`finish_reason` may have further members of the choice behind it."""
-        return b'%b%d,"delta":%b,"logprobs":%b,"finish_reason":%b%b' % (
-            self._open_choice,
-            index,
-            delta,
-            logprobs,
-            finish_reason,
-            self._close_with(members) if members else self._close_choice,
-        )

@@ -37,9 +37,20 @@ def ids_member(name: bytes, token_ids: Sequence[int] | None) -> bytes:
 
 
 class Chunks:
-    """What all chunks of one stream share, and the chunk that carries the usage."""
+    """One stream: all that its chunks share, and how each is put together.
+
+    The routes differ in how a chunk holds its text, and in what opens a choice.
+    """
 
     OBJECT: ClassVar[str]
+    TEXT_MEMBER: ClassVar[bytes]
+    """The name of the member of a choice that holds text, quoted, with its colon."""
+    NO_TEXT: ClassVar[bytes]
+
+    @staticmethod
+    def shape_text(text: bytes) -> bytes:
+        """The value of that member; `text` is a JSON string."""
+        raise NotImplementedError
 
     @staticmethod
     def shape_logprobs(tokens: Sequence[ScoredToken]) -> msgspec.Struct | None:
@@ -66,20 +77,58 @@ class Chunks:
         self._close = b'}],"usage":null}' if include_usage else b"}]}"
         self._usage_so_far = usage_so_far
 
-    @property
-    def _close_choice(self) -> bytes:
-        if self._usage_so_far is None:
-            return self._close
-        return b'}],"usage":%b}' % _encode(usage_object(self._usage_so_far()))
+    def delta(
+        self,
+        index: int,
+        text: str,
+        tokens: Sequence[ScoredToken] = (),
+        token_ids: Sequence[int] | None = None,
+    ) -> bytes:
+        """Some new text of one choice, with its tokens, and the ids since its last chunk."""
+        end = b"null" + ids_member(b"token_ids", token_ids)
+        logprobs = _encode(self.shape_logprobs(tokens)) if tokens else b"null"
+        return self._chunk(index, self.shape_text(encode_text(text)), end, logprobs=logprobs)
 
-    def _logprobs(self, tokens: Sequence[ScoredToken]) -> bytes:
-        """The member `logprobs` of a chunk whose text these tokens make."""
-        return _encode(self.shape_logprobs(tokens)) if tokens else b"null"
+    def finish(
+        self,
+        index: int,
+        finish_reason: str,
+        token_ids: Sequence[int] | None = None,
+        extras: Extras = NO_EXTRAS,
+    ) -> bytes:
+        """The last chunk of one choice: no text."""
+        end = encode_text(finish_reason) + ids_member(b"token_ids", token_ids)
+        return self._chunk(index, self.NO_TEXT, end, encode_members(extras))
 
     def usage(self, usage: Usage, extras: Extras = NO_EXTRAS) -> bytes:
         """The last chunk of a stream with `include_usage`."""
         encoded = _encode(usage_object(usage))
         return b'%b],"usage":%b%b}' % (self._open, encoded, encode_members(extras))
+
+    def _chunk(
+        self,
+        index: int,
+        text: bytes,
+        finish_reason: bytes,
+        members: bytes = b"",
+        logprobs: bytes = b"null",
+    ) -> bytes:
+        """`finish_reason` may have further members of the choice behind it."""
+        return b'%b%d,%b%b,"logprobs":%b,"finish_reason":%b%b' % (
+            self._open_choice,
+            index,
+            self.TEXT_MEMBER,
+            text,
+            logprobs,
+            finish_reason,
+            self._close_with(members) if members else self._close_choice,
+        )
+
+    @property
+    def _close_choice(self) -> bytes:
+        if self._usage_so_far is None:
+            return self._close
+        return b'}],"usage":%b}' % _encode(usage_object(self._usage_so_far()))
 
     def _close_with(self, members: bytes) -> bytes:
         """The end of a chunk of one choice, with further members of the top level."""

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from cria.api.best_of import best_choices
-from cria.api.chunks import Chunks, encode_text, ids_member
-from cria.api.extras import NO_EXTRAS, Extras, Truncated, encode_members
+from cria.api.chunks import Chunks, ids_member
+from cria.api.extras import NO_EXTRAS, Extras, Truncated
 from cria.api.generation_request import (
     MAX_CHOICES,
     GenerationRequest,
@@ -18,7 +18,7 @@ from cria.api.generation_request import (
     TokenLimit,
 )
 from cria.api.head import Choice, ResponseHead
-from cria.api.logprobs import CompletionLogprobs, ScoredToken, completion_logprobs
+from cria.api.logprobs import CompletionLogprobs, completion_logprobs
 from cria.api.sampling_fields import TokenId
 from cria.api.timings import TimingsObject
 from cria.api.token_input import TokenIds, as_list, check_same_kind
@@ -217,7 +217,13 @@ class CompletionChunks(Chunks):
     """The JSON objects of one stream."""
 
     OBJECT = OBJECT
+    TEXT_MEMBER, NO_TEXT = b'"text":', b'""'
     shape_logprobs = staticmethod(completion_logprobs)
+
+    @staticmethod
+    def shape_text(text: bytes) -> bytes:
+        """As it is."""
+        return text
 
     def start(self, index: int, prompt_token_ids: Sequence[int] | None = None) -> bytes | None:
         """Completions have no opening chunk, unless it tells the tokens of the prompt."""
@@ -225,44 +231,3 @@ class CompletionChunks(Chunks):
             return None
         ids = ids_member(b"token_ids", ()) + ids_member(b"prompt_token_ids", prompt_token_ids)
         return self._chunk(index, b'""', b"null" + ids)
-
-    def delta(
-        self,
-        index: int,
-        text: str,
-        tokens: Sequence[ScoredToken] = (),
-        token_ids: Sequence[int] | None = None,
-    ) -> bytes:
-        """Some new text of one choice, with its tokens, and the ids since its last chunk."""
-        end = b"null" + ids_member(b"token_ids", token_ids)
-        shown = encode_text(text)
-        return self._chunk(index, shown, end, logprobs=self._logprobs(tokens))
-
-    def finish(
-        self,
-        index: int,
-        finish_reason: str,
-        token_ids: Sequence[int] | None = None,
-        extras: Extras = NO_EXTRAS,
-    ) -> bytes:
-        """The last chunk of one choice."""
-        end = encode_text(finish_reason) + ids_member(b"token_ids", token_ids)
-        return self._chunk(index, b'""', end, encode_members(extras))
-
-    def _chunk(
-        self,
-        index: int,
-        text: bytes,
-        finish_reason: bytes,
-        members: bytes = b"",
-        logprobs: bytes = b"null",
-    ) -> bytes:
-        """`finish_reason` may have further members of the choice behind it."""
-        return b'%b%d,"text":%b,"logprobs":%b,"finish_reason":%b%b' % (
-            self._open_choice,
-            index,
-            text,
-            logprobs,
-            finish_reason,
-            self._close_with(members) if members else self._close_choice,
-        )
