@@ -6,6 +6,7 @@ import itertools
 import json
 import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -147,6 +148,9 @@ class FakeGeneration:
         self.text = fake_text()
         self.embeddings = FakeEmbeddings()
         self._numbers = itertools.count()
+
+    def offload(self, function: Callable[..., Any], *args: object) -> Any:
+        return function(*args)
 
     def start_completion(self, request: CompletionRequest) -> FakeRun:
         return self._start(str(request.prompt_list()[0]))

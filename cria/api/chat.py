@@ -151,6 +151,10 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         yield from cache_hints(self.messages)
 
     @property
+    def logprobs_field(self) -> str:
+        return "top_logprobs"
+
+    @property
     def num_logprobs(self) -> int | None:
         return self.top_logprobs or 0 if self.logprobs else None
 

@@ -107,6 +107,11 @@ class GenerationRequest(SamplingFields, kw_only=True):
         return None
 
     @property
+    def logprobs_field(self) -> str:
+        """The field that says how many they are."""
+        return "logprobs"
+
+    @property
     def num_candidates(self) -> int:
         """Sequences that are generated for each prompt."""
         return self.n

@@ -28,7 +28,7 @@ class ScoredToken(NamedTuple):
     """Characters of prompt and answer before it."""
 
 
-class TopLogprob(msgspec.Struct):
+class TopLogprob(msgspec.Struct, gc=False):
     """One of the most likely tokens at a place."""
 
     token: str
@@ -36,7 +36,7 @@ class TopLogprob(msgspec.Struct):
     bytes: list[int] | None
 
 
-class TokenLogprob(msgspec.Struct):
+class TokenLogprob(msgspec.Struct, gc=False):
     """A token of a chat's answer; `bytes` is exact where `token` holds U+FFFD."""
 
     token: str
@@ -114,4 +114,4 @@ def _lossy(piece: bytes) -> str:
 
 def finite(value: float) -> float:
     """A log probability that JSON can hold."""
-    return max(value, LEAST)
+    return value if value >= LEAST else LEAST  # which is also for what is no number

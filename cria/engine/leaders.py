@@ -16,7 +16,9 @@ def must_wait(sequence: Sequence, prefilling: Iterable[Sequence], min_shared: in
     if sequence.leader is None:
         sequence.leader = find_leader(sequence, prefilling, min_shared) or sequence
     leader = sequence.leader
-    return leader.status is SequenceStatus.PREFILL and leader is not sequence
+    if leader is sequence or leader.status is not SequenceStatus.PREFILL:
+        return False
+    return common_length(leader.prompt, sequence.reusable) > leader.num_computed_tokens
 
 
 def find_leader(

@@ -116,8 +116,6 @@ class ModelRunner:
 
         NativeError: nothing is computed; then call `lose`.
         """
-        for prefix in batch.prefixes:
-            self._batching.take_over(prefix)
         for request_id in batch.ended:
             self._samplers.pop(request_id, None)
         for sequence in batch.admitted:
@@ -125,6 +123,8 @@ class ModelRunner:
             self._sampler.assign(sequence.slot, sampler, sequence.params.logprobs)
             self._wants_logprobs[sequence.slot] = sequence.params.logprobs is not None
             self._request_ids[sequence.slot] = sequence.request_id
+        for prefix in batch.prefixes:
+            self._batching.take_over(prefix)
         self._rows = self._batching.write(batch)
         if self.has_gpu:
             self._context.submit(self._batching.batch)

@@ -217,11 +217,18 @@ class Scheduler:
                 return
             if must_wait(sequence, self._prefilling, self.pool.min_shared):
                 continue
+            if sequence.num_unscored and not self._has_rows_for_another():
+                continue
             prefix = self.pool.match(sequence.reusable)
             if not self._has_cells_for(sequence, prefix):
                 return
             self._waiting.remove(sequence)
             self._start(sequence, prefix)
+
+    def _has_rows_for_another(self) -> bool:
+        """Those that run leave some of a step's rows; else another would only occupy a slot."""
+        wanted = sum(other.num_unscored for other in self._prefilling)
+        return wanted < self.limits.num_scored_rows
 
     def _has_cells_for(self, sequence: Sequence, prefix: Prefix) -> bool:
         """With what those that run already will need soon; who runs alone always fits."""
@@ -263,9 +270,11 @@ class Scheduler:
             wanted = min(sequence.num_missing_tokens, limit - num_tokens)
             self._make_room(num_tokens + wanted)
             chunk = min(wanted, self.pool.cells.num_free - num_tokens)
-            chunk = sequence.fitting_chunk(chunk, rows_left)
             if chunk <= 0:
                 break
+            chunk = sequence.fitting_chunk(chunk, rows_left)
+            if not chunk:
+                continue  # others may have tokens that nobody wants to know the probability of
             is_last = chunk == sequence.num_missing_tokens
             chosen.append(
                 Prefill(sequence, chunk, samples=is_last and sequence.params.max_tokens > 0)

@@ -121,6 +121,11 @@ class Sequence:
         return len(self.prompt) - self.num_computed_tokens
 
     @property
+    def num_unscored(self) -> int:
+        """Tokens of the prompt whose log probability is wanted and not known yet."""
+        return max(0, self.num_original_tokens - self.next_scored)
+
+    @property
     def reusable(self) -> Tokens:
         """The part of the prompt of which all but the last token may come from the cache."""
         if self.next_scored >= self.num_original_tokens:

@@ -9,7 +9,7 @@ from cria.api.rerank import RerankRequest, encode_ranking
 from cria.errors import ContextLengthExceeded, RequestError
 from cria.generation.embedding_run import EmbeddingRun
 from cria.generation.engine_link import EngineLink, EngineStatus
-from cria.generation.text_tools import Offload
+from cria.generation.run import Offload
 from cria.ipc.messages import EmbeddingInfo
 from cria.output.vectors import scores, unit_vectors
 from cria.prompt.rerank_prompt import RerankPrompt

@@ -35,15 +35,18 @@ from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
 from cria.generation.overflow import Overflow, Prompt
-from cria.generation.run import Run, RunHead
+from cria.generation.run import Offload, Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
-from cria.generation.text_tools import Offload, TextTools
+from cria.generation.text_tools import TextTools
 from cria.ipc.messages import Ready
 from cria.ipc.rendezvous import Rendezvous
 from cria.output.detokenizer import text_of
 from cria.output.processor import OutputProcessor
 from cria.prompt.loading import TextSide, check_native, load_text_side
 from cria.sampling_params import SamplingParams
+
+MAX_SHOWN_LOGPROBS = 4_000_000
+"""In one answer: some 500 MB of the server's memory."""
 
 
 class Generation:
@@ -60,7 +63,7 @@ class Generation:
         self._tokenizer, self._template, self._pieces, rerank_prompt = text
         self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
-        self._offload = offload
+        self.offload = offload
         self.text = TextTools(text, offload)
         """What can be asked of the text side alone; `require_ready` comes first."""
         self._heartbeats = Heartbeats(config.heartbeat_seconds)
@@ -146,7 +149,7 @@ class Generation:
     def count_chat_tokens(self, request: ChatCompletionRequest) -> int:
         """What the usage of this request would say of its prompt, however long that is."""
         self._check(request)
-        return len(self._offload(self._encode_conversation, request, request.template_messages()))
+        return len(self.offload(self._encode_conversation, request, request.template_messages()))
 
     def start_completion(self, request: CompletionRequest) -> Run:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
@@ -162,7 +165,7 @@ class Generation:
         """Render the conversation and submit all choices."""
         self._check(request)
         overflow = self._overflow(request)
-        prompt = self._offload(self._encode_chat, request, overflow)
+        prompt = self.offload(self._encode_chat, request, overflow)
         display = Display(self._token_texts if request.logprobs else None)
         head = RunHead.new("chatcmpl", self.model_ids[0])
         run = self._start(request, [(prompt, display)], overflow, head)
@@ -172,10 +175,18 @@ class Generation:
     def start_score(self, request: ScoreRequest) -> Run:
         """Submit the prompt with each continuation; its choices are the continuations' tokens."""
         self._require_generator(request.model)
-        scored: list[Scored] = self._offload(scored_prompts, self._tokenizer, request)
+        scored: list[Scored] = self.offload(scored_prompts, self._tokenizer, request)
         for token_ids, _ in scored:
             self._check_length(token_ids, "prompt", num_more=0)
-        run = Run(RunHead.new("score", self.model_ids[0]), self._client, priority=request.priority)
+        num_shown = 2 * sum(len(token_ids) - first for token_ids, first in scored)
+        if num_shown > MAX_SHOWN_LOGPROBS:
+            raise _too_many_logprobs("continuations", num_shown)
+        run = Run(
+            RunHead.new("score", self.model_ids[0]),
+            self._client,
+            priority=request.priority,
+            offload=self.offload,
+        )
         self._heartbeats.add(run)
         make_processor = partial(OutputProcessor, self._pieces, ())
         with run.submitting():
@@ -212,9 +223,9 @@ class Generation:
             self._tokenizer.check_ids(prompt, "prompt")
         token_ids: list[int]
         if suffix:
-            token_ids = self._offload(self._tokenizer.encode_infill, prompt, suffix)
+            token_ids = self.offload(self._tokenizer.encode_infill, prompt, suffix)
         elif isinstance(prompt, str):
-            token_ids = self._offload(self._tokenizer.encode_text, prompt)
+            token_ids = self.offload(self._tokenizer.encode_text, prompt)
         else:
             token_ids = prompt
         return token_ids
@@ -254,8 +265,15 @@ class Generation:
         params = request.sampling_params()
         for prompt, _ in prompts:
             self._check_length(prompt.token_ids, param, min(params.max_tokens, 1))
+        self._check_num_shown(request, params, prompts)
         kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
-        run = Run(head, self._client, priority=request.level, service_tier=request.tier_served)
+        run = Run(
+            head,
+            self._client,
+            priority=request.level,
+            service_tier=request.tier_served,
+            offload=self.offload,
+        )
         self._heartbeats.add(run)
         self._describe(run, request, [prompt for prompt, _ in prompts], overflow)
         make_processor = partial(
@@ -286,6 +304,25 @@ class Generation:
         if info is not None and len(token_ids) + num_more > info.context_size:
             raise ContextLengthExceeded(len(token_ids), info.context_size, param=param)
 
+    def _check_num_shown(
+        self,
+        request: GenerationRequest,
+        params: SamplingParams,
+        prompts: list[tuple[Prompt, Display]],
+    ) -> None:
+        """That the log probabilities of the answer fit into the server's memory, at their most."""
+        info = self._client.status.info
+        if params.logprobs is None or info is None:
+            return
+        num_tokens = sum(
+            len(prompt.token_ids) * display.echo
+            + min(params.max_tokens, max(0, info.context_size - len(prompt.token_ids)))
+            for prompt, display in prompts
+        )
+        num_shown = num_tokens * request.num_candidates * (params.logprobs + 1)
+        if num_shown > MAX_SHOWN_LOGPROBS:
+            raise _too_many_logprobs(request.logprobs_field, num_shown)
+
     def _clamped(self, request: GenerationRequest, num_prompt_tokens: int) -> tuple[str, ...]:
         """The numbers of tokens that the context ends before."""
         info = self._client.status.info
@@ -314,6 +351,16 @@ def describe(info: Ready) -> Meta:
         meta |= {"n_embd": info.embedding.num_dimensions, "pooling": info.embedding.pooling}
         meta.setdefault("n_ctx", info.embedding.context_size)
     return meta | {"capabilities": capabilities}
+
+
+def _too_many_logprobs(param: str, num_shown: int) -> RequestError:
+    return RequestError(
+        f"Invalid '{param}': the answer could have {num_shown} log probabilities, and "
+        f"{MAX_SHOWN_LOGPROBS} are the most. Ask for fewer, set a token limit, or send several "
+        "requests.",
+        param=param,
+        code="invalid_value",
+    )
 
 
 def model_name(path: str) -> str:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,12 +21,20 @@ from cria.api.logprobs import ScoredToken
 from cria.api.timings import Timings, timings_object, total
 from cria.api.usage import Usage
 from cria.errors import ClientGone, CriaError, EngineError, EngineUnavailable
-from cria.generation.answer_tokens import PLAIN, AnswerTokens, Display, prompt_tokens
+from cria.generation.answer_tokens import PLAIN, AnswerTokens, Display
+from cria.generation.echo import PromptEcho
 from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import FinishReason, SequenceOutput, SequenceTimings
-from cria.logprobs import TokenLogprobs
 from cria.output.processor import OutputProcessor
 from cria.sampling_params import SamplingParams
+
+Offload = Callable[..., Any]
+"""`offload(function, *args)` runs a call that blocks out of the way of other requests."""
+
+
+def call(function: Callable[..., Any], *args: object) -> Any:
+    """Runs it here."""
+    return function(*args)
 
 
 class ChoiceDelta(msgspec.Struct, frozen=True):
@@ -78,22 +86,24 @@ class _Choice:
         processor: OutputProcessor,
         prompt: list[int],
         display: Display,
+        echo: PromptEcho | None,
         *,
-        counts_cached: bool,
+        is_first: bool,
     ) -> None:
         self.processor = processor
         self.prompt = prompt
-        self.display = display
-        self.prompt_logprobs: list[TokenLogprobs] = []
+        self.echo = echo
+        """The prompt, as long as it is still to be shown."""
+        self.is_first = is_first
+        """Of its prompt: it scores that, and what the others find in the cache is its work."""
+        self.waiting: list[SequenceOutput] = []
+        """What has come while the prompt, which is shown first, is still being scored."""
+        self.num_echoed = echo.num_tokens if echo else 0
         self.tokens = (
             AnswerTokens(display.texts, processor, len(display.prompt_text))
             if display.texts
             else None
         )
-        self.echoes = display.echo
-        """The prompt is still to be shown."""
-        self.counts_cached = counts_cached
-        """The prompt's first choice: what the others find in the cache is its work."""
         self.request_id = -1
         self.num_tokens = self.num_shifts = 0
         self.is_timed = self.is_stopping = False
@@ -102,12 +112,6 @@ class _Choice:
         self.token_ids: list[int] | None = None
         """Those that no event has told yet, if they are to be told."""
         self.done = False
-
-    def echo(self) -> tuple[ScoredToken, ...]:
-        """The tokens of the prompt, once; none if the answer shows no tokens."""
-        self.echoes = False
-        texts, first = self.display.texts, self.display.first_token
-        return prompt_tokens(texts, self.prompt, self.prompt_logprobs, first) if texts else ()
 
     def feed(self, output: SequenceOutput) -> str:
         """The text that is released by what the engine sent."""
@@ -119,7 +123,8 @@ class _Choice:
         """What the sequence says beside its text."""
         self.num_tokens += len(output.token_ids)
         self.num_shifts = max(self.num_shifts, output.num_shifts)
-        self.prompt_logprobs += output.prompt_logprobs
+        if self.echo is not None:
+            self.echo.add(output.prompt_logprobs)
         if self.token_ids is not None:
             self.token_ids += output.token_ids
 
@@ -145,7 +150,9 @@ class Run:
         *,
         priority: int = 0,
         service_tier: str | None = None,
+        offload: Offload = call,
     ) -> None:
+        self._offload = offload
         self.id, self.created, self.model = head
         self.service_tier = service_tier
         self._client = client
@@ -175,8 +182,7 @@ class Run:
 
     def num_echoed_tokens(self, index: int) -> int:
         """How many tokens of the prompt are shown in front of a choice's own."""
-        choice = self._choices[index]
-        return len(choice.prompt) - choice.display.first_token if choice.display.echo else 0
+        return self._choices[index].num_echoed
 
     @property
     def usage(self) -> Usage:
@@ -215,8 +221,12 @@ class Run:
     ) -> None:
         """Submit one generation per `params`; EngineUnavailable if there is no engine for it."""
         self._num_prompt_tokens += len(token_ids)
+        is_scored = params[0].prompt_logprobs_from is not None
+        echo = PromptEcho(token_ids, display, is_scored=is_scored) if display.echo else None
         for number, each in enumerate(params):
-            choice = _Choice(make_processor(), token_ids, display, counts_cached=number == 0)
+            if number:
+                each = msgspec.structs.replace(each, prompt_logprobs_from=None)
+            choice = _Choice(make_processor(), token_ids, display, echo, is_first=number == 0)
             choice.is_timed = each.timings
             choice.token_ids = [] if self.returns_token_ids else None
             self._choices.append(choice)
@@ -271,15 +281,20 @@ class Run:
         if choice.is_stopping:
             if output.finish_reason is not None:
                 yield self._finish(index, choice, "stop", output)
-            return
-        if output.finish_reason is FinishReason.ERROR:
+        elif output.finish_reason is FinishReason.ERROR:
             raise EngineError(f"The engine could not go on: {output.error}.")
+        elif choice.echo is not None and not (choice.echo.is_known or choice.is_first):
+            choice.waiting.append(output)
+        else:
+            yield from self._go_on(index, choice, output)
+
+    def _go_on(self, index: int, choice: _Choice, output: SequenceOutput) -> Iterator[Event]:
         choice.count(output)
-        if choice.counts_cached:
+        if choice.is_first:
             self._num_cached_tokens += output.num_cached_tokens
         reason = _wire_reason(output.finish_reason)
-        if choice.echoes and (output.token_ids or reason):
-            yield ChoiceDelta(index, choice.display.prompt_text, choice.echo())
+        if choice.echo is not None and (output.token_ids or reason):
+            yield from self._show_prompt(index, choice, choice.echo)
         text = choice.feed(output)
         if reason is not None:
             choice.num_tokens = output.num_generated_tokens
@@ -292,6 +307,19 @@ class Run:
             yield ChoiceDelta(index, text, tokens, choice.take_token_ids())
         if reason is not None:
             yield self._finish(index, choice, reason, output)
+
+    def _show_prompt(self, index: int, choice: _Choice, echo: PromptEcho) -> Iterator[Event]:
+        """In front of a choice; the other choices of the prompt have waited for it."""
+        choice.echo = None
+        yield ChoiceDelta(index, echo.text, self._offload(echo.tokens))
+        if echo.is_known:
+            return
+        echo.is_known = True
+        for number, other in enumerate(self._choices):
+            if other.echo is echo:
+                for output in other.waiting:
+                    yield from self._advance(number, other, output)
+                other.waiting = []
 
     def _stop(self, choice: _Choice, *, is_over: bool) -> str | None:
         """A stop string ends the choice, at once unless its timings are still to come."""

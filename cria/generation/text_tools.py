@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from cria.api.apply_template import ApplyTemplateRequest
 from cria.api.chat import ChatCompletionRequest
 from cria.api.tokens import DetokenizeRequest, TokenizeRequest, TokenPiece, with_pieces
+from cria.generation.run import Offload
 from cria.prompt.loading import TextSide
 from cria.prompt.tokenizer import SpecialTokens
-
-Offload = Callable[..., Any]
-"""`offload(function, *args)` runs a call that blocks, such as tokenising, out of the way."""
 
 
 class TextTools:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cria.errors import NativeError
 from cria.logprobs import MAX_TOP_LOGPROBS, TokenLogprobs
 from cria.native.library import Library
 from cria.native.sampler import Sampler
@@ -102,7 +103,7 @@ def score_rows(
 ) -> list[TokenLogprobs]:
     """The log probability of one target per row of `logits` [num_rows, vocab_size].
 
-    Beside each those of the `num_top` most likely tokens of its row, 20 at most. ValueError for a
+    Beside each those of the `num_top` most likely tokens of its row, 20 at most. NativeError for a
     target that is not in the vocabulary.
     """
     num_rows, vocab_size = logits.shape
@@ -116,7 +117,7 @@ def score_rows(
     )
     entries = [_entry(score) for score in scores]
     if None in entries:
-        raise ValueError(f"a target is not in 0..{vocab_size - 1}")
+        raise NativeError(f"a target is not in 0..{vocab_size - 1}")
     return [entry for entry in entries if entry is not None]
 
 

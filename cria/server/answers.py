@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from flask import Response
 from cria import __version__
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import ScoredToken
+from cria.generation.pipeline import Generation
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Run
 from cria.server.sse import HEADERS, ChunkEncoder, EventStream, stream_events
 
@@ -68,6 +69,17 @@ def collect(run: Run, environ: Mapping[str, Any]) -> list[Choice]:
             elif isinstance(event, ChoiceFinished):
                 parts[event.index].finish(event)
     return [part.choice(run, index) for index, part in enumerate(parts)]
+
+
+def encode_whole(
+    generation: Generation, encode: Callable[..., bytes], run: Run, choices: Sequence[Choice]
+) -> bytes:
+    """The body of an answer; one that shows tokens takes so long that others must not wait."""
+    arguments = (head_of(run), choices, run.usage, run.extras)
+    if not run.shows_tokens:
+        return encode(*arguments)
+    body: bytes = generation.offload(encode, *arguments)
+    return body
 
 
 class _Parts:

@@ -78,8 +78,8 @@ def test_of_two_tokens_with_one_text_the_likelier_one_is_shown() -> None:
     assert found is not None and found.top_logprobs == [{"a": -1.0}]
 
 
-@pytest.mark.parametrize("value", [-math.inf, -1e30])
-def test_json_has_no_infinity(value: float) -> None:
+@pytest.mark.parametrize("value", [-math.inf, -1e30, math.nan])
+def test_json_has_neither_infinity_nor_nan(value: float) -> None:
     scored = [token(b"a", value, [(b"b", value)])]
     chat, older = chat_logprobs(scored), completion_logprobs(scored)
     assert chat is not None and older is not None

@@ -40,6 +40,16 @@ def test_who_is_sooner_does_not_wait() -> None:
     assert find_leader(urgent, [running(0, [1, 2, 3])], 1) is None
 
 
+def test_waiting_ends_with_the_common_part() -> None:
+    leader, follower = running(0, [1, 2, 3, 4, 5, 6]), make_sequence(1, [1, 2, 3, 9, 9])
+    leader.num_computed_tokens = 1
+    assert must_wait(follower, [leader], 2)
+    leader.num_computed_tokens = 2
+    assert must_wait(follower, [leader], 2)
+    leader.num_computed_tokens = 3
+    assert not must_wait(follower, [leader], 2)
+
+
 def test_waiting_ends_with_the_leaders_prompt() -> None:
     leader, follower = running(0, [1, 2, 3, 4]), make_sequence(1, [1, 2, 3, 5])
     assert must_wait(follower, [leader], 2)

@@ -523,6 +523,21 @@ def test_only_so_many_rows_are_scored_in_a_step() -> None:
     ]
 
 
+def test_scoring_prompts_leave_room_for_the_others() -> None:
+    bench = Bench(num_slots=3)
+    bench.scheduler.limits = bench.scheduler.limits._replace(num_scored_rows=2)
+    for request_id in range(4):
+        bench.scheduler.submit(submit(request_id, 20, max_tokens=0, prompt_logprobs_from=1))
+    bench.scheduler.submit(submit(9, [5, 6], max_tokens=1))
+    bench.step()
+    assert [request_id for request_id, _ in bench.runner.batches[0]] == [0, 9]
+    assert bench.scheduler.stats().num_waiting == 3, "more of them would only occupy slots"
+    outputs = bench.run()
+    assert sorted(outputs) == [0, 1, 2, 3]
+    for request_id in range(4):
+        assert sum(len(output.prompt_logprobs) for output in outputs[request_id]) >= 17
+
+
 def test_a_prompt_alone_may_fill_the_context() -> None:
     bench = Bench()
     bench.scheduler.submit(submit(1, CONTEXT, max_tokens=0))

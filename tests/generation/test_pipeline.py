@@ -22,6 +22,7 @@ from cria.errors import (
     RequestError,
     SetupError,
 )
+from cria.generation import pipeline
 from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation, model_name
 from cria.generation.run import ChoiceDelta, ChoiceFinished
@@ -522,3 +523,31 @@ def test_each_continuation_is_scored_after_the_prompt(bench: Bench) -> None:
     assert [run.num_echoed_tokens(index) for index in (0, 1)] == [1, 2]
     with pytest.raises(ModelNotFound):
         bench.generation.start_score(request(ScoreRequest, **fields, model="nope"))
+
+
+def test_an_answer_has_only_so_many_log_probabilities(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "MAX_SHOWN_LOGPROBS", 100)
+    small = {"logprobs": 1, "max_tokens": 10}
+    bench.generation.start_completion(completion(**small, n=5))
+    bench.generation.start_completion(completion(max_tokens=10, n=20))
+    ids = [[5] * 20, [6] * 20]
+    for start, param in (
+        (lambda: bench.generation.start_completion(completion(**small, n=6)), "logprobs"),
+        (lambda: bench.generation.start_completion(completion(**small, best_of=6)), "logprobs"),
+        (
+            lambda: bench.generation.start_completion(
+                completion(prompt=ids, echo=True, logprobs=1, max_tokens=10)
+            ),
+            "logprobs",
+        ),
+        (lambda: bench.generation.start_chat(chat(logprobs=True, top_logprobs=5)), "top_logprobs"),
+    ):
+        with pytest.raises(RequestError, match="log probabilities, and 100 are") as caught:
+            start()
+        assert caught.value.param == param
+    fields = {"prompt": [5], "continuations": [[6] * 20] * 3}
+    with pytest.raises(RequestError) as caught:
+        bench.generation.start_score(request(ScoreRequest, **fields))
+    assert caught.value.param == "continuations"

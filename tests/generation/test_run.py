@@ -344,3 +344,48 @@ def test_shifts_of_all_choices_are_counted() -> None:
     assert run.extras.truncated is None, "nothing has happened yet"
     list(run.events())
     assert run.extras.truncated == Truncated("shift", 3, 3, shifts=3)
+
+
+def make_echo(num_choices: int) -> tuple[Run, FakeEngineClient]:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client)  # type: ignore[arg-type]  # the fake
+    display = Display(TokenTexts(BYTES, BYTES), "ab", echo=True)
+    params = [SamplingParams(prompt_logprobs_from=1, logprobs=0)] * num_choices
+    run.add_prompt([97, 98], params, lambda: OutputProcessor(BYTES, ()), display)
+    return run, client
+
+
+def test_a_prompt_is_scored_once_for_all_its_choices() -> None:
+    run, client = make_echo(3)
+    wanted = [params.prompt_logprobs_from for _, params in client.submitted]
+    assert wanted == [1, None, None]
+    entry = TokenLogprobs(-1.0, [])
+    for index in (2, 1):
+        client.sinks[index](SequenceOutput(index, (100,), logprobs=entry))
+    client.sinks[0](SequenceOutput(0, (), prompt_logprobs=[TokenLogprobs(-5.0, [])]))
+    client.sinks[0](SequenceOutput(0, (99,), FinishReason.LENGTH, 1, logprobs=entry))
+    for index in (1, 2):
+        client.sinks[index](SequenceOutput(index, (), FinishReason.STOP, 2))
+    deltas = [event for event in run.events() if isinstance(event, ChoiceDelta)]
+    assert [(delta.index, delta.text) for delta in deltas] == [
+        (0, "ab"),
+        (1, "ab"),
+        (1, "d"),
+        (2, "ab"),
+        (2, "d"),
+        (0, "c"),
+    ]
+    assert deltas[0].tokens is deltas[1].tokens is deltas[3].tokens, "made once"
+    assert [token.logprob for token in deltas[0].tokens] == [None, -5.0]
+    assert run.usage.completion_tokens == 5
+
+
+def test_choices_of_a_prompt_that_is_not_scored_wait_for_nobody() -> None:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client)  # type: ignore[arg-type]  # the fake
+    display = Display(prompt_text="ab", echo=True)
+    params = [SamplingParams()] * 2
+    run.add_prompt([97, 98], params, lambda: OutputProcessor(BYTES, ()), display)
+    client.tell(1, "x", FinishReason.LENGTH, 1)
+    events = run.events()
+    assert [next(events), next(events)] == [ChoiceDelta(1, "ab"), ChoiceDelta(1, "x")]

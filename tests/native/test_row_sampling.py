@@ -397,7 +397,7 @@ class TestScoreRows:
 
     @pytest.mark.parametrize("target", [-1, THREE.shape[1]])
     def test_a_target_outside_the_vocabulary(self, native: Library, target: int) -> None:
-        with pytest.raises(ValueError, match="a target is not in"):
+        with pytest.raises(NativeError, match="a target is not in"):
             score_rows(native, THREE, np.array([target], np.int32), 0)
 
     def test_one_target_a_row(self, native: Library) -> None:

@@ -14,7 +14,7 @@ from cria.api.chat import (
 )
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
-from cria.server.answers import collect, head_of, json_response, stream_response
+from cria.server.answers import collect, encode_whole, head_of, json_response, stream_response
 from cria.server.body import add_warnings, read_request
 from cria.server.operations import Operation, describe
 
@@ -38,7 +38,7 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
             chunks = ChatChunks(head_of(run), wanted.include_usage, usage_so_far)
             return stream_response(run, chunks, wanted.include_usage, request.environ)
         choices = collect(run, request.environ)
-        return json_response(encode_chat(head_of(run), choices, run.usage, run.extras))
+        return json_response(encode_whole(generation, encode_chat, run, choices))
 
     @blueprint.post("/chat/completions", strict_slashes=False)
     @describe(ANSWERS)

@@ -8,7 +8,7 @@ from cria.api.chat import ChatChunks, ChatCompletion, encode_chat
 from cria.api.fim import FimRequest
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
-from cria.server.answers import collect, head_of, json_response, stream_response
+from cria.server.answers import collect, encode_whole, head_of, json_response, stream_response
 from cria.server.body import add_warnings, read_request
 from cria.server.operations import Operation, describe
 
@@ -29,6 +29,6 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
             chunks = ChatChunks(head_of(run), wanted.include_usage, usage_so_far)
             return stream_response(run, chunks, wanted.include_usage, request.environ)
         choices = wanted.answered(collect(run, request.environ))
-        return json_response(encode_chat(head_of(run), choices, run.usage, run.extras))
+        return json_response(encode_whole(generation, encode_chat, run, choices))
 
     return blueprint
