@@ -22,7 +22,6 @@ from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.engine_environment import engine_environment
 from cria.errors import (
-    ContextLengthExceeded,
     EngineUnavailable,
     ModelNotFound,
     RequestError,
@@ -34,6 +33,7 @@ from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
+from cria.generation.limits import check_length, check_num_scored, check_num_shown, clamped
 from cria.generation.overflow import Overflow, Prompt
 from cria.generation.run import Offload, Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
@@ -44,9 +44,6 @@ from cria.output.detokenizer import text_of
 from cria.output.processor import OutputProcessor
 from cria.prompt.loading import TextSide, check_native, load_text_side
 from cria.sampling_params import SamplingParams
-
-MAX_SHOWN_LOGPROBS = 4_000_000
-"""In one answer: some 500 MB of the server's memory."""
 
 
 class Generation:
@@ -174,13 +171,11 @@ class Generation:
 
     def start_score(self, request: ScoreRequest) -> Run:
         """Submit the prompt with each continuation; its choices are the continuations' tokens."""
-        self._require_generator(request.model)
+        info = self._require_generator(request.model)
         scored: list[Scored] = self.offload(scored_prompts, self._tokenizer, request)
         for token_ids, _ in scored:
-            self._check_length(token_ids, "prompt", num_more=0)
-        num_shown = 2 * sum(len(token_ids) - first for token_ids, first in scored)
-        if num_shown > MAX_SHOWN_LOGPROBS:
-            raise _too_many_logprobs("continuations", num_shown)
+            check_length(info, token_ids, "prompt", num_more=0)
+        check_num_scored(sum(len(token_ids) - first for token_ids, first in scored))
         run = Run(
             RunHead.new("score", self.model_ids[0]),
             self._client,
@@ -205,9 +200,11 @@ class Generation:
             raise EngineUnavailable(_why_unavailable(status))
         return status
 
-    def _require_generator(self, model: str) -> None:
-        if not self.require_ready(model).can_generate:
+    def _require_generator(self, model: str) -> Ready:
+        info = self.require_ready(model)
+        if not info.can_generate:
             raise _cannot_generate(model)
+        return info
 
     def _check(self, request: GenerationRequest) -> None:
         """What can be checked without tokenising."""
@@ -263,9 +260,10 @@ class Generation:
     ) -> Run:
         param = "messages" if isinstance(request, ChatCompletionRequest) else "prompt"
         params = request.sampling_params()
+        info = self.require_ready()
         for prompt, _ in prompts:
-            self._check_length(prompt.token_ids, param, min(params.max_tokens, 1))
-        self._check_num_shown(request, params, prompts)
+            check_length(info, prompt.token_ids, param, min(params.max_tokens, 1))
+        check_num_shown(info, request, prompts)
         kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
         run = Run(
             head,
@@ -295,48 +293,9 @@ class Generation:
     ) -> None:
         """What the answer says beside its choices."""
         longest = max(len(prompt.token_ids) for prompt in prompts)
-        run.warnings = self._clamped(request, longest) + overflow.warnings(prompts)
+        run.warnings = clamped(self.require_ready(), request, longest) + overflow.warnings(prompts)
         run.truncated = overflow.report(prompts)
         run.returns_token_ids = request.return_token_ids
-
-    def _check_length(self, token_ids: list[int], param: str, num_more: int = 1) -> None:
-        info = self._client.status.info
-        if info is not None and len(token_ids) + num_more > info.context_size:
-            raise ContextLengthExceeded(len(token_ids), info.context_size, param=param)
-
-    def _check_num_shown(
-        self,
-        request: GenerationRequest,
-        params: SamplingParams,
-        prompts: list[tuple[Prompt, Display]],
-    ) -> None:
-        """That the log probabilities of the answer fit into the server's memory, at their most."""
-        info = self._client.status.info
-        if params.logprobs is None or info is None:
-            return
-        num_tokens = sum(
-            len(prompt.token_ids) * display.echo
-            + min(params.max_tokens, max(0, info.context_size - len(prompt.token_ids)))
-            for prompt, display in prompts
-        )
-        num_shown = num_tokens * request.num_candidates * (params.logprobs + 1)
-        if num_shown > MAX_SHOWN_LOGPROBS:
-            raise _too_many_logprobs(request.logprobs_field, num_shown)
-
-    def _clamped(self, request: GenerationRequest, num_prompt_tokens: int) -> tuple[str, ...]:
-        """The numbers of tokens that the context ends before."""
-        info = self._client.status.info
-        if info is None:
-            return ()
-        if request.overflow.shifts:
-            return ()
-        newer = getattr(request, "max_completion_tokens", None)
-        limits = {
-            "max_tokens" if newer is None else "max_completion_tokens": request.token_limit(),
-            "min_tokens": request.min_tokens,
-        }
-        room = info.context_size - num_prompt_tokens
-        return tuple(name for name, limit in limits.items() if limit > room)
 
 
 def describe(info: Ready) -> Meta:
@@ -351,16 +310,6 @@ def describe(info: Ready) -> Meta:
         meta |= {"n_embd": info.embedding.num_dimensions, "pooling": info.embedding.pooling}
         meta.setdefault("n_ctx", info.embedding.context_size)
     return meta | {"capabilities": capabilities}
-
-
-def _too_many_logprobs(param: str, num_shown: int) -> RequestError:
-    return RequestError(
-        f"Invalid '{param}': the answer could have {num_shown} log probabilities, and "
-        f"{MAX_SHOWN_LOGPROBS} are the most. Ask for fewer, set a token limit, or send several "
-        "requests.",
-        param=param,
-        code="invalid_value",
-    )
 
 
 def model_name(path: str) -> str:

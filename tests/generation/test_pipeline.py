@@ -22,7 +22,7 @@ from cria.errors import (
     RequestError,
     SetupError,
 )
-from cria.generation import pipeline
+from cria.generation import limits
 from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation, model_name
 from cria.generation.run import ChoiceDelta, ChoiceFinished
@@ -528,7 +528,7 @@ def test_each_continuation_is_scored_after_the_prompt(bench: Bench) -> None:
 def test_an_answer_has_only_so_many_log_probabilities(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "MAX_SHOWN_LOGPROBS", 100)
+    monkeypatch.setattr(limits, "MAX_SHOWN_LOGPROBS", 100)
     small = {"logprobs": 1, "max_tokens": 10}
     bench.generation.start_completion(completion(**small, n=5))
     bench.generation.start_completion(completion(max_tokens=10, n=20))
