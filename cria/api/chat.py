@@ -76,6 +76,8 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
             reason="this server does not search the web", empty_is_nothing=False
         ),
         "moderation": Refusal(reason="this server has no moderation"),
+        "best_of": Refusal((1,), reason="/v1/completions has it"),
+        "suffix": Refusal(reason="/v1/completions has it"),
         "echo": Refusal((False,), reason="the answer holds the new text alone"),
     }
     NOTED: ClassVar[frozenset[str]] = frozenset(

@@ -46,6 +46,8 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
     "ebnf": _CONSTRAINT,
     "bad_words": Refusal(),
     # When to stop.
+    "n_predict": Refusal((-1,), reason="it is 'max_tokens' here"),
+    "max_new_tokens": Refusal(reason="it is 'max_tokens' here"),
     "stop_regex": Refusal(),
     "include_stop_str_in_output": Refusal((False,)),
     "t_max_predict_ms": Refusal((0, -1)),

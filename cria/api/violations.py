@@ -41,8 +41,9 @@ class Violation:
         self.kind, self.fields = kind, fields
         self.param = path.replace("[...]", "").lstrip(".")
         self.keys: Keys = tuple(int(i) if i else name for i, name in _PATH_PART.findall(self.param))
-        self.subject = f"a key of '{self.param}'" if where and where["key"] else f"'{self.param}'"
-        self.value = None if "[...]" in path else _look_up(fields, self.keys)
+        self.subject = f"key of '{self.param}'" if where and where["key"] else f"'{self.param}'"
+        is_known = not ("[...]" in path or (where and where["key"]))
+        self.value = _look_up(fields, self.keys) if is_known else None
 
     def error(self, sentence: str, code: str) -> RequestError:
         return RequestError(sentence, param=self.param or None, code=code)
@@ -78,6 +79,7 @@ def _wrong_type(violation: Violation, match: re.Match[str]) -> RequestError:
     expected = " or ".join(_TYPE_NAMES.get(t, t) for t in match["expected"].split(" | "))
     got = _TYPE_NAMES.get(match["got"], match["got"])
     subject = violation.subject if violation.param else "the body"
+    subject = f"a {subject}" if subject.startswith("key") else subject
     return violation.error(
         f"Invalid type for {subject}: expected {expected}, but got {got} instead.", "invalid_type"
     )

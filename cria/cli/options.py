@@ -67,7 +67,7 @@ ADDRESS = (
         "--alias",
         type=Word("NAME"),
         multiple=True,
-        help="Further name of the model; answers carry the first one.",
+        help="Name of the model, instead of its file's; answers carry the first one.",
     ),
     option(
         "--strict/--no-strict",

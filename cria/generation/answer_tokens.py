@@ -7,12 +7,11 @@ about to match. A token is handed out with the text that its bytes are part of.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cria.api.logprobs import ScoredToken
 from cria.logprobs import TokenLogprobs
-from cria.output.detokenizer import Detokenizer
 from cria.output.processor import OutputProcessor
 
 
@@ -99,16 +98,34 @@ def scored_token(
 
 
 def prompt_tokens(
-    texts: TokenTexts, token_ids: Sequence[int], logprobs: Iterable[TokenLogprobs], first: int
+    display: Display, token_ids: Sequence[int], logprobs: Iterable[TokenLogprobs]
 ) -> tuple[ScoredToken, ...]:
-    """The tokens of a prompt from the `first` on, whose log probabilities begin with that of the
-    first one that follows another; without any, the tokens are shown alone.
+    """The tokens of a prompt that are shown, whose log probabilities begin with that of the first
+    one that follows another; without any, the tokens are shown alone.
     """
-    detokenizer, values, shown = Detokenizer(texts.pieces), iter(logprobs), []
-    for index, token_id in enumerate(token_ids):
-        start = detokenizer.num_characters
-        detokenizer.feed((token_id,))
-        if index >= first:
+    texts, values, shown = display.texts, iter(logprobs), []
+    if texts is None:
+        return ()
+    starts = starts_in(display.prompt_text, [texts.spelled[token_id] for token_id in token_ids])
+    for index, (token_id, start) in enumerate(zip(token_ids, starts, strict=True)):
+        if index >= display.first_token:
             value = next(values, None) if index else None
             shown.append(scored_token(texts, token_id, value, start))
     return tuple(shown)
+
+
+def starts_in(text: str, pieces: Iterable[bytes]) -> Iterator[int]:
+    """At which character of the text each piece begins.
+
+    Not every piece is a part of the text: a token that the server put in front is none, nor is the
+    space with which some vocabularies begin every text. These begin where the next one does.
+    """
+    data, at, num_characters = text.encode(), 0, 0
+    for piece in pieces:
+        is_inside = at < len(data) and data[at] & 0xC0 == 0x80  # of a code point of several bytes
+        yield num_characters - is_inside
+        if not data.startswith(piece, at):
+            piece = piece[1:] if at == 0 and piece[:1] == b" " else b""
+            piece = piece if data.startswith(piece, at) else b""
+        num_characters += sum(byte & 0xC0 != 0x80 for byte in piece)
+        at += len(piece)

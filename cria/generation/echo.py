@@ -35,9 +35,6 @@ class PromptEcho:
     def tokens(self) -> tuple[ScoredToken, ...]:
         """Those of the prompt; none if the answer shows no tokens. Long prompts take a while."""
         if self._tokens is None:
-            texts, first = self._display.texts, self._display.first_token
-            self._tokens = (
-                prompt_tokens(texts, self._token_ids, self._logprobs, first) if texts else ()
-            )
+            self._tokens = prompt_tokens(self._display, self._token_ids, self._logprobs)
             self._logprobs = []
         return self._tokens

@@ -57,7 +57,7 @@ class Generation:
         offload: Offload,
     ) -> None:
         self._client = client
-        self._tokenizer, self._template, self._pieces, rerank_prompt = text
+        self._tokenizer, _, self._pieces, rerank_prompt = text
         self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
         self.offload = offload
@@ -140,6 +140,8 @@ class Generation:
         info = self._check_served(model).info
         if info is None:
             raise EngineUnavailable("The model is loading; try again in a moment.")
+        if not info.can_generate and info.embedding is not None:
+            info = msgspec.structs.replace(info, context_size=info.embedding.context_size)
         self._tokenizer.context_size = info.context_size
         return info
 
@@ -166,16 +168,17 @@ class Generation:
         display = Display(self._token_texts if request.logprobs else None)
         head = RunHead.new("chatcmpl", self.model_ids[0])
         run = self._start(request, [(prompt, display)], overflow, head)
-        run.warnings += request.unused_options(self._template.variables)
+        run.warnings += self.text.unused_options(request)
         return run
 
     def start_score(self, request: ScoreRequest) -> Run:
         """Submit the prompt with each continuation; its choices are the continuations' tokens."""
         info = self._require_generator(request.model)
         scored: list[Scored] = self.offload(scored_prompts, self._tokenizer, request)
-        for token_ids, _ in scored:
-            check_length(info, token_ids, "prompt", num_more=0)
-        check_num_scored(sum(len(token_ids) - first for token_ids, first in scored))
+        for index, (token_ids, first, _) in enumerate(scored):
+            check_length(info, token_ids[:first], "prompt", num_more=0)
+            check_length(info, token_ids, f"continuations[{index}]", num_more=0)
+        check_num_scored(sum(len(token_ids) - first for token_ids, first, _ in scored))
         run = Run(
             RunHead.new("score", self.model_ids[0]),
             self._client,
@@ -185,9 +188,10 @@ class Generation:
         self._heartbeats.add(run)
         make_processor = partial(OutputProcessor, self._pieces, ())
         with run.submitting():
-            for token_ids, first in scored:
+            for token_ids, first, text in scored:
                 params = SamplingParams(max_tokens=0, logprobs=1, prompt_logprobs_from=first)
-                display = Display(self._token_texts, echo=True, first_token=first)
+                text = text or text_of(self._pieces, token_ids)
+                display = Display(self._token_texts, text, echo=True, first_token=first)
                 run.add_prompt(token_ids, [params], make_processor, display)
         return run
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cria.api.score import ScoreRequest
-from cria.api.violations import shown
-from cria.errors import RequestError
 from cria.prompt.tokenizer import Tokenizer
 
 
@@ -16,13 +14,16 @@ class Scored(NamedTuple):
     token_ids: list[int]
     first: int
     """The first token of the continuation, 1 or more: its probability depends on what is before."""
+    text: str = ""
+    """Of all tokens; empty if they were not text."""
 
 
 def scored_prompts(tokenizer: Tokenizer, request: ScoreRequest) -> list[Scored]:
     """One for each continuation; RequestError for ids that are not in the vocabulary.
 
     Text is tokenised together with the prompt, as the model has seen such text, so that the first
-    token of the continuation may hold the prompt's last letters too.
+    token of the continuation may hold the prompt's last letters too; by itself where nothing of the
+    prompt would be left before it.
     """
     if isinstance(request.prompt, str):
         start = tokenizer.encode_text(request.prompt)
@@ -43,13 +44,11 @@ def _scored_text(tokenizer: Tokenizer, prompt: str, start: list[int], text: str)
         token_ids = [*start, *token_ids]  # the token that an empty prompt is
     first = _common_length(start, token_ids)
     if not 0 < first < len(token_ids):
-        raise RequestError(
-            f"Invalid 'continuations': with {shown(text)} the prompt is not followed by a token of "
-            "its own. Send token ids.",
-            param="continuations",
-            code="invalid_value",
+        alone = tokenizer.encode_parts(
+            [text], "continuations", add_special=False, parse_special=True
         )
-    return Scored(token_ids, first)
+        token_ids, first = [*start, *alone], len(start)
+    return Scored(token_ids, first, prompt + text)
 
 
 def _common_length(one: list[int], other: list[int]) -> int:

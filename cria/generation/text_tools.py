@@ -33,6 +33,10 @@ class TextTools:
         """The model's chat template; empty if it has none that works."""
         return self._template.source
 
+    def unused_options(self, request: ChatCompletionRequest) -> tuple[str, ...]:
+        """Paths of the fields for the chat template that this one does not look at."""
+        return request.unused_options(self._template.variables)
+
     def tokenize(self, request: TokenizeRequest) -> list[int]:
         """The token ids of the request's text."""
         token_ids: list[int] = self._offload(self._encode, request)

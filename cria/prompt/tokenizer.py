@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -204,7 +204,7 @@ class Tokenizer:
         return self._vocab.tokenize(data, add_special=False, parse_special=False)
 
     def check_allowed(
-        self, token_ids: Sequence[int], banned: Container[int], *, may_end: bool
+        self, token_ids: Sequence[int], banned: Collection[int], *, may_end: bool
     ) -> None:
         """Raise if no token could be chosen of those that are allowed; none allows all."""
         self.check_ids(token_ids, "allowed_token_ids")
@@ -216,6 +216,15 @@ class Tokenizer:
                 param="allowed_token_ids",
                 code="invalid_value",
             )
+        if len(banned) + len(ends) >= self.num_tokens:
+            forbidden = {*banned, *ends}
+            if all(token in forbidden for token in range(self.num_tokens)):
+                raise RequestError(
+                    "Invalid 'logit_bias': with 'ignore_eos' and 'min_tokens' it forbids every "
+                    "token of this model. Allow one.",
+                    param="logit_bias",
+                    code="invalid_value",
+                )
 
     def _unknown_token(self, token_id: int, param: str) -> RequestError:
         return RequestError(

@@ -22,6 +22,7 @@ from cria.errors import RequestError
 Body = TypeVar("Body", bound=RequestBody)
 
 MAX_WARNINGS_LENGTH = 1024
+ON = frozenset({"1", "true", "yes", "on"})
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 
 
@@ -54,7 +55,7 @@ def add_warnings(paths: tuple[str, ...]) -> None:
 
 def is_strict(request: Request, config: ServerConfig) -> bool:
     """Whether unknown fields are errors, for the whole server or for this request."""
-    return config.strict or request.headers.get("x-cria-strict") == "1"
+    return config.strict or request.headers.get("x-cria-strict", "").lower() in ON
 
 
 def read_body(request: Request, max_bytes: int) -> bytes:

@@ -28,7 +28,7 @@ def start_clock() -> None:
 
 def check_client_id() -> None:
     """RequestError for a client's own id that is no plain ASCII or too long, as OpenAI has it."""
-    if not _CLIENT_ID.fullmatch(request.headers.get(CLIENT_ID, "-")):
+    if not _CLIENT_ID.fullmatch(request.headers.get(CLIENT_ID) or "-"):
         raise RequestError(
             f"Invalid '{CLIENT_ID}': expected 1 to 512 printable ASCII characters.",
             param=CLIENT_ID,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cria.api.logprobs import ScoredToken
-from cria.generation.answer_tokens import AnswerTokens, TokenTexts, prompt_tokens
+from cria.generation.answer_tokens import (
+    AnswerTokens,
+    Display,
+    TokenTexts,
+    prompt_tokens,
+    starts_in,
+)
 from cria.logprobs import TokenLogprobs
 from cria.output.processor import OutputProcessor
 
@@ -71,7 +78,8 @@ def test_the_tokens_spell_the_text_before_a_stop_string(text: str, stops: list[s
 
 
 def test_offsets_count_characters_before_the_token() -> None:
-    shown = prompt_tokens(TEXTS, list("é!".encode()), [TokenLogprobs(-1.0, [])] * 2, 0)
+    display = Display(TEXTS, "é!", echo=True)
+    shown = prompt_tokens(display, list("é!".encode()), [TokenLogprobs(-1.0, [])] * 2)
     assert [(token.piece, token.logprob, token.start) for token in shown] == [
         (b"\xc3", None, 0),
         (b"\xa9", -1.0, 0),
@@ -80,10 +88,35 @@ def test_offsets_count_characters_before_the_token() -> None:
 
 
 def test_a_prompt_that_was_not_scored_is_shown_all_the_same() -> None:
-    shown = prompt_tokens(TEXTS, [97, 98], [], 0)
+    shown = prompt_tokens(Display(TEXTS, "ab"), [97, 98], [])
     assert [(token.piece, token.logprob) for token in shown] == [(b"a", None), (b"b", None)]
 
 
 def test_of_a_prompt_only_a_part_may_be_shown() -> None:
-    shown = prompt_tokens(TEXTS, [97, 98, 99], [TokenLogprobs(-2.0, [])], 2)
+    display = Display(TEXTS, "abc", first_token=2)
+    shown = prompt_tokens(display, [97, 98, 99], [TokenLogprobs(-2.0, [])])
     assert [(token.piece, token.logprob, token.start) for token in shown] == [(b"c", -2.0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces", "starts"),
+    [
+        ("Hi", [b"<s>", b" ", b"Hi"], [0, 0, 0]),
+        ("Hi you", [b"<s>", b" Hi", b" you"], [0, 0, 2]),
+        ("a<|x|>b", [b"a", b"<|x|>", b"b"], [0, 1, 6]),
+        ("é🙂", ["é".encode(), b"\xf0\x9f", b"\x99\x82"], [0, 1, 1]),
+        ("ab", [b"a", b"<|x|>", b"b"], [0, 1, 1]),
+        ("", [b"<s>"], [0]),
+    ],
+)
+def test_where_tokens_begin_in_a_text(text: str, pieces: list[bytes], starts: list[int]) -> None:
+    assert list(starts_in(text, pieces)) == starts
+
+
+@given(st.text("aé🙂", max_size=9), st.integers(1, 3))
+def test_pieces_of_a_text_begin_where_they_stand(text: str, size: int) -> None:
+    data = text.encode()
+    pieces = [data[i : i + size] for i in range(0, len(data), size)]
+    assert list(starts_in(text, pieces)) == [
+        len(data[:i].decode("utf-8", "ignore")) for i in range(0, len(data), size)
+    ]

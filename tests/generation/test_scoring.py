@@ -38,7 +38,7 @@ def test_token_ids_are_put_together() -> None:
 def test_text_is_tokenised_with_its_prompt() -> None:
     start = BYTES.encode_text("xy")
     (found,) = score(BYTES, prompt="xy", continuations=["z!"])
-    assert found == Scored(BYTES.encode_text("xyz!"), len(start))
+    assert found == Scored(BYTES.encode_text("xyz!"), len(start), "xyz!")
 
 
 def test_a_token_that_spans_the_border_belongs_to_the_continuation() -> None:
@@ -60,11 +60,8 @@ def test_ids_that_no_token_has() -> None:
     assert caught.value.param == "continuations[1][0]"
 
 
-def test_a_prompt_that_has_no_token_of_its_own_left() -> None:
-    class OneToken(FakeVocab):
-        def tokenize(self, text: bytes, **_: Any) -> list[int]:  # type: ignore[override]
-            return [len(text)]
-
-    with pytest.raises(RequestError, match="Send token ids") as caught:
-        score(Tokenizer(OneToken()), prompt="a", continuations=["b"])
-    assert caught.value.param == "continuations"
+def test_where_nothing_of_the_prompt_is_left_the_continuation_stands_by_itself() -> None:
+    tokenizer = Tokenizer(MergingVocab())
+    (found,) = score(tokenizer, prompt="a", continuations=["bc"])
+    assert found.token_ids == [*tokenizer.encode_text("a"), *b"bc"]
+    assert found.first == len(tokenizer.encode_text("a"))

@@ -44,10 +44,11 @@ def test_greedy_output_is_a_raw_decode(client: openai.OpenAI, raw: RawModel) -> 
 def test_a_chats_log_probabilities(client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(
         model="smollm2",
-        messages=HI,
+        messages=HI,  # type: ignore[arg-type]
         logprobs=True,
         top_logprobs=2,
-        max_tokens=6,  # type: ignore[arg-type]
+        max_tokens=6,
+        extra_body={"ignore_eos": True},
     )
     (choice,) = answer.choices
     assert choice.logprobs is not None and choice.logprobs.content is not None
@@ -164,3 +165,20 @@ def test_a_prompt_that_is_scored_leaves_the_others_as_they_were(
     body = {"model": "smollm2", "prompt": STORY, "continuations": [[28, 665]] * 4}
     requests.post(f"{server.url}/v1/score", json=body).raise_for_status()
     assert complete(client, prompt=STORY, max_tokens=8).choices[0].text == expected
+
+
+def test_a_continuation_that_merges_with_the_prompt_stands_by_itself(server: RealServer) -> None:
+    body = {"model": "smollm2", "prompt": "Hel", "continuations": ["lo", "p"], "logprobs": True}
+    answer = server.post("/v1/score", body).json()
+    assert [found["logprobs"]["tokens"] for found in answer["data"]] == [["lo"], ["p"]]
+    assert [found["logprobs"]["text_offset"] for found in answer["data"]] == [[3], [3]]
+    long = {**body, "continuations": [" x", " x" * 1100]}
+    error = server.post("/v1/score", long).json()["error"]
+    assert (error["param"], error["code"]) == ("continuations[1]", "context_length_exceeded")
+
+
+def test_offsets_are_those_of_the_text_that_is_returned(client: openai.OpenAI) -> None:
+    answer = complete(client, prompt="Hi<|im_end|>x", echo=True, logprobs=0, max_tokens=2)
+    (choice,) = answer.choices
+    assert choice.logprobs.tokens[:3] == ["Hi", "<|im_end|>", "x"]
+    assert choice.logprobs.text_offset[:4] == [0, 2, 12, 13]

@@ -173,3 +173,14 @@ def test_some_token_must_be_allowed() -> None:
     with pytest.raises(RequestError, match="no token of this model") as caught:
         tokenizer.check_allowed((5, 10**6), (), may_end=True)
     assert caught.value.param == "allowed_token_ids[1]"
+
+
+def test_a_bias_may_not_forbid_everything() -> None:
+    tokenizer = Tokenizer(FakeVocab())
+    every = frozenset(range(tokenizer.num_tokens))
+    for banned, may_end in ((every, True), (every - {EOS, IM_END}, False)):
+        with pytest.raises(RequestError) as caught:
+            tokenizer.check_allowed((), banned, may_end=may_end)
+        assert caught.value.param == "logit_bias"
+    tokenizer.check_allowed((), every - {EOS}, may_end=True)
+    tokenizer.check_allowed((), every - {5}, may_end=False)

@@ -22,7 +22,7 @@ from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.generation.text_tools import TextTools
 from cria.server.answers import json_response
-from cria.server.body import read_request
+from cria.server.body import add_warnings, read_request
 from cria.server.operations import Operation, describe
 
 
@@ -51,12 +51,14 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     def apply_template() -> Response:
         wanted = read_request(request, ApplyTemplateRequest, config)
         generation.require_ready(wanted.model)
+        add_warnings(text.unused_options(wanted))
         return _json(TemplateAnswer(text.apply_template(wanted)))
 
     @blueprint.post("/chat/completions/input_tokens", strict_slashes=False)
     @describe(Operation("Count a conversation's tokens.", ChatCompletionRequest, InputTokens))
     def count_input_tokens() -> Response:
         wanted = read_request(request, ChatCompletionRequest, config)
+        add_warnings(text.unused_options(wanted))
         return _json(InputTokens(generation.count_chat_tokens(wanted)))
 
     @blueprint.get("/tokenizer_info", strict_slashes=False)
