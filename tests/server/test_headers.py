@@ -45,7 +45,7 @@ def test_a_clients_own_id_is_in_the_log(
     assert "request mine is the client's order 66" in caplog.text
 
 
-@pytest.mark.parametrize("sent", ["x" * 513, "a\tb", "\xe9", ""])
+@pytest.mark.parametrize("sent", ["x" * 513, "a\tb", "\xe9"])
 def test_an_id_that_is_no_plain_text_is_refused(
     client: FlaskClient, caplog: pytest.LogCaptureFixture, sent: str
 ) -> None:
