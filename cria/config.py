@@ -8,6 +8,7 @@ CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "
 SPLIT_MODES = ("none", "layer", "row", "tensor")
 FLASH_ATTENTION = ("auto", "on", "off")
 KV_LAYOUTS = ("auto", "unified", "streams")
+POOLINGS = ("auto", "mean", "cls", "last", "rank")
 ALL_LAYERS = -1
 
 
@@ -42,6 +43,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     """Take the beginning of a prompt over from sequences that began alike."""
     kv_layout: str = "auto"
     """`unified`, `streams`, or what is faster here: see `native.context`."""
+    pooling: str = "auto"
+    """How an input becomes one vector; auto is what the model was trained with, else the mean."""
     log_level: str = "info"
 
 

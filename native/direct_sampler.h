@@ -1,6 +1,7 @@
 // Chooses the tokens of one sequence.
 #pragma once
 
+#include "held_back.h"
 #include "penalties.h"
 #include "row_scan.h"
 #include "vector_math.h"
@@ -32,6 +33,8 @@ public:
 
     void penalise(Penalties with) { penalties = std::move(with); }
 
+    void hold_back(HeldBack tokens) { held_back = std::move(tokens); }
+
     // Leaves the row as it was.
     llama_token draw(float * row, int32_t n_vocab) {
         RowEdits edits(row, n_vocab);
@@ -39,9 +42,11 @@ public:
             edits.edit(entry.token, [&](float logit) { return logit + entry.bias; });
         }
         penalties.apply(edits);
+        held_back.for_each([&](llama_token token) { edits.edit(token, [](float) { return -INFINITY; }); });
         const llama_token token = choose(row, n_vocab);
         if (token != LLAMA_TOKEN_NULL) {
             penalties.accept(token);
+            held_back.count();
         }
         return token;
     }
@@ -192,6 +197,7 @@ private:
     std::mt19937 rng;
     std::vector<llama_logit_bias> biases;
     Penalties penalties;
+    HeldBack held_back;
 };
 
 }  // namespace cria

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import settings
 
 from cria import model_store
+from cria.convert import convert
 from cria.native.tiny_model import write_tiny_model
 from tests.bench import fake_server
 from tests.bench.fake_server import FakeServer
+from tests.convert import tiny_bert
 from tests.real_server import RealServer
 
 # A machine that is busy with other things is no failure; and CI repeats itself exactly, while a
@@ -38,6 +40,24 @@ def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_tiny_model(path, chat_template=template)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_bert_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model that only embeds."""
+    folder = tmp_path_factory.mktemp("bert")
+    tiny_bert.write_model(folder / "model")
+    convert(folder / "model", folder / "tiny-bert.gguf")
+    return folder / "tiny-bert.gguf"
+
+
+@pytest.fixture(scope="session")
+def tiny_reranker_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model that only ranks."""
+    folder = tmp_path_factory.mktemp("reranker")
+    tiny_bert.write_model(folder / "model", classes=1)
+    convert(folder / "model", folder / "tiny-reranker.gguf")
+    return folder / "tiny-reranker.gguf"
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -10,13 +11,22 @@ import msgspec
 
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
+from cria.api.embeddings import EmbeddingRequest
+from cria.api.extras import Extras
 from cria.api.models import ModelCard
+from cria.api.rerank import RerankRequest
 from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
-from cria.errors import ClientGone
+from cria.errors import ClientGone, EngineUnavailable, ModelNotFound
 from cria.generation.engine_link import EngineStatus
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Event
+from cria.generation.text_tools import TextTools
 from cria.ipc.messages import EngineStats, Ready
+from cria.prompt.chat_template import ChatTemplate
+from cria.prompt.loading import TextSide
+from cria.prompt.rerank_prompt import RerankPrompt
+from cria.prompt.tokenizer import Tokenizer
+from tests.prompt.fake_vocab import FakeVocab
 
 SILENCE = "silence"
 """A step of a script: nothing more happens until the run is cancelled."""
@@ -24,6 +34,7 @@ SILENCE = "silence"
 Script = Sequence[Event | Exception | str | Callable[[], object]]
 """Events to tell, exceptions to raise, functions to call."""
 
+TEMPLATE = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
 HELLO: Script = (ChoiceDelta(0, "Hello"), ChoiceDelta(0, " world"), ChoiceFinished(0, "stop"))
 READY = Ready(
     num_slots=8,
@@ -47,6 +58,8 @@ class FakeRun:
     warnings: tuple[str, ...] = ()
     service_tier: str | None = None
     shows_tokens = False
+    extras = Extras()
+    returns_token_ids = False
 
     def __init__(self, script: Script, number: int) -> None:
         self.id = f"run-{number}"
@@ -73,9 +86,49 @@ class FakeRun:
     def num_echoed_tokens(self, index: int) -> int:
         return 0
 
+    def prompt_token_ids(self, index: int) -> list[int] | None:
+        return [1, 2, 3] if self.returns_token_ids else None
+
     def cancel(self) -> None:
         self.open = False
         self._wake.put(None)
+
+
+class FakeEmbeddingRun:
+    """`open` until somebody cancels it."""
+
+    def __init__(self, text: str, warnings: tuple[str, ...] = ()) -> None:
+        self.text = text
+        self.warnings = warnings
+        self.open = True
+
+    def cancel(self) -> None:
+        self.open = False
+
+
+class FakeEmbeddings:
+    """Answers with what was asked; `runs` holds all of them."""
+
+    def __init__(self) -> None:
+        self.runs: list[FakeEmbeddingRun] = []
+        self.failure: Exception | None = None
+
+    def start(self, request: EmbeddingRequest) -> FakeEmbeddingRun:
+        warnings = ("dimensions",) if request.dimensions else ()
+        self.runs.append(FakeEmbeddingRun(str(request.input), warnings))
+        return self.runs[-1]
+
+    def answer(self, run: FakeEmbeddingRun, request: EmbeddingRequest, model: str) -> bytes:
+        if self.failure is not None:
+            raise self.failure
+        return json.dumps({"embeddings": run.text, "model": model}).encode()
+
+    def start_rerank(self, request: RerankRequest) -> FakeEmbeddingRun:
+        self.runs.append(FakeEmbeddingRun(request.query))
+        return self.runs[-1]
+
+    def answer_rerank(self, run: FakeEmbeddingRun, request: RerankRequest, model: str) -> bytes:
+        return json.dumps({"ranking": run.text, "model": model}).encode()
 
 
 class FakeGeneration:
@@ -84,12 +137,15 @@ class FakeGeneration:
     model_ids = ("fake", "org/fake:1")
     created = 1_700_000_000
     engine_address = ""
+    model_path = "/models/fake.gguf"
 
     def __init__(self, scripts: Mapping[str, Script] | None = None) -> None:
         self.scripts = scripts or {}
         self.refusal: Exception | None = None
         self.engine = EngineStatus("ready", 1.0, READY)
         self.runs: list[FakeRun] = []
+        self.text = fake_text()
+        self.embeddings = FakeEmbeddings()
         self._numbers = itertools.count()
 
     def start_completion(self, request: CompletionRequest) -> FakeRun:
@@ -100,6 +156,19 @@ class FakeGeneration:
 
     def start_score(self, request: ScoreRequest) -> FakeRun:
         return self._start(str(request.prompt))
+
+    def require_ready(self, model: str | None = None) -> Ready:
+        if self.refusal is not None:
+            raise self.refusal
+        if model is not None and model not in self.model_ids:
+            raise ModelNotFound(model)
+        if self.engine.info is None:
+            raise EngineUnavailable("loading")
+        return self.engine.info
+
+    def count_chat_tokens(self, request: ChatCompletionRequest) -> int:
+        self.require_ready(request.model)
+        return sum(map(len, self.text.render(request, request.template_messages())))
 
     def status(self) -> EngineStatus:
         num_open = sum(run.open for run in self.runs)
@@ -124,3 +193,13 @@ class FakeGeneration:
         run = FakeRun(self.scripts.get(prompt, HELLO), next(self._numbers))
         self.runs.append(run)
         return run
+
+
+def fake_text() -> TextTools:
+    """The real text side over a vocabulary of bytes, which begins a text with `<s>`."""
+    vocab = FakeVocab(add_bos=True)
+    tokenizer = Tokenizer(vocab, context_size=READY.context_size)
+    template = ChatTemplate(TEMPLATE, "<s>", "</s>", tokenizer.control_texts)
+    return TextTools(
+        TextSide(tokenizer, template, vocab.pieces, RerankPrompt(vocab)), lambda f, *args: f(*args)
+    )

@@ -37,6 +37,8 @@ UNTESTED = {
     "logprobs.py",
     "sampling_params.py",
     "api/head.py",
+    "api/health.py",
+    "api/server_info.py",
     "bench/messages.py",
     "cli/bench_options.py",
     "cli/options.py",
@@ -162,6 +164,19 @@ class TestBuild:
     def test_it_has_no_import_cycles(self) -> None:
         graph = {f"cria_build.{path.stem}": set(imports(path)) for path in BUILD_MODULES[1:]}
         graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_templates_are_rendered_in_one_environment() -> None:
+    """A second one, for another kind of prompt, is how sandboxes get forgotten.
+
+    The page for people has one too: for a template of our own, which escapes all that it is given.
+    """
+    makers = {
+        name
+        for path, name in zip(MODULES, names(MODULES), strict=True)
+        if re.search(r"\bjinja2\b.*\n(.*\n)*.*Environment\(", path.read_text())
+    }
+    assert makers == {"prompt/template_environment.py", "server/docs_page.py"}
 
 
 def test_the_version_stands_in_one_place() -> None:

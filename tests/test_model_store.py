@@ -16,8 +16,9 @@ from types import SimpleNamespace
 import pytest
 
 from cria import model_store
-from cria.errors import ModelFileError
-from cria.model_store import KnownModel
+from cria.errors import ModelFileError, SetupError
+from cria.model_store import ConvertedModel, KnownModel
+from tests.convert import tiny_bert
 
 GGUF_HEADER = b"GGUF" + (3).to_bytes(4, "little") + bytes(16)
 CONTENT = GGUF_HEADER + b"x" * 3_000_000
@@ -76,7 +77,9 @@ class TestOwnFiles:
             model_store.resolve(str(tmp_path / "nope.gguf"), refuse)
 
     def test_an_unknown_name_lists_the_known_ones(self) -> None:
-        with pytest.raises(ModelFileError, match="no model of that name; known: smollm2"):
+        with pytest.raises(
+            ModelFileError, match="no model of that name; known: all-minilm-l6-v2, smollm2"
+        ):
             model_store.resolve("gpt-4", refuse)
 
     def test_a_folder(self, tmp_path: Path) -> None:
@@ -296,6 +299,61 @@ class TestFetch:
         folder.write_bytes(b"a file in its place")
         with pytest.raises(ModelFileError, match="Cannot store the model in"):
             model_store.resolve("smollm2", refuse)
+
+    def test_what_is_not_gguf_is_converted_once(
+        self,
+        folder: Path,
+        tmp_path: Path,
+        play_pip: Callable[[str], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        wheel = self.add_converted(tmp_path, monkeypatch)
+        play_pip(DOWNLOAD.format(wheel=str(wheel)))
+        path = model_store.resolve("bert", ignore)
+        assert path == folder / "bert.gguf"
+        assert path.read_bytes()[:4] == b"GGUF"
+        assert model_store.resolve("bert", refuse) == path
+        assert os.listdir(folder) == ["bert.gguf"]
+
+    def test_another_package_is_not_converted(
+        self,
+        folder: Path,
+        tmp_path: Path,
+        play_pip: Callable[[str], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        wheel = self.add_converted(tmp_path, monkeypatch)
+        with wheel.open("ab") as file:
+            file.write(b"more")
+        play_pip(DOWNLOAD.format(wheel=str(wheel)))
+        with pytest.raises(ModelFileError, match="is not what it was"):
+            model_store.resolve("bert", ignore)
+        assert os.listdir(folder) == []
+
+    def test_nothing_is_fetched_that_cannot_be_converted(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.add_converted(tmp_path, monkeypatch)
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+        with pytest.raises(SetupError, match=r"cria\[convert\]"):
+            model_store.resolve("bert", refuse)
+
+    def add_converted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A known model in a package that holds a tiny one in another format."""
+        tiny_bert.write_model(tmp_path / "bert")
+        wheel = tmp_path / "bert-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for file in sorted((tmp_path / "bert").rglob("*")):
+                archive.write(file, Path("model") / file.relative_to(tmp_path / "bert"))
+        model = ConvertedModel(
+            "package==1.0",
+            wheel.stat().st_size,
+            hashlib.sha256(wheel.read_bytes()).hexdigest(),
+            "bert.gguf",
+            100_000,
+        )
+        monkeypatch.setitem(model_store.KNOWN_MODELS, "bert", model)
+        return wheel
 
     def refused(self, folder: Path, words: str) -> None:
         """The sentence, and nothing left behind."""

@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from cria.api.chunks import Chunks, encode_text
+from cria.api.chunks import Chunks, encode_text, ids_member
 from cria.api.conversation import cache_hints, can_be_continued, check_calls, check_strictly
+from cria.api.extras import NO_EXTRAS, Extras, Truncated, encode_members
 from cria.api.generation_request import (
     GenerationRequest,
     NumTopLogprobs,
@@ -19,7 +20,9 @@ from cria.api.generation_request import (
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import ChatLogprobs, ScoredToken, chat_logprobs
 from cria.api.messages import Message, TextPart, media_refusal
+from cria.api.overflow import check_chat_overflow
 from cria.api.reasoning import Reasoning, ReasoningEffort, check_reasoning, thinking_kwargs
+from cria.api.timings import TimingsObject
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
@@ -82,6 +85,7 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
 
     messages: Annotated[list[Message], Meta(min_length=1)]
     max_completion_tokens: TokenLimit | None = None
+    """Wins over `max_tokens`, its older name."""
     logprobs: bool = False
     top_logprobs: NumTopLogprobs | None = None
     add_generation_prompt: bool | None = None
@@ -91,6 +95,7 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
     reasoning: Reasoning | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     chat_template_kwargs: dict[str, str | int | float | bool | None] = {}
+    """Further variables of the chat template, such as `enable_thinking`."""
     # The rest is checked and noted.
     safety_identifier: Annotated[str, Meta(max_length=128)] | None = None
     prompt_cache_key: str | None = None
@@ -110,6 +115,7 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_token_limit("max_completion_tokens", self.max_completion_tokens)
+        check_chat_overflow(self.overflow)
         _check_template_kwargs(self.chat_template_kwargs)
         _check_top_logprobs(self.top_logprobs, self.logprobs)
         check_reasoning(self.reasoning_effort, self.reasoning or Reasoning())
@@ -202,6 +208,20 @@ def _check_top_logprobs(top_logprobs: int | None, logprobs: bool) -> None:
         )
 
 
+class ChatCompletionFullRequest(ChatCompletionRequest, kw_only=True):
+    """The same, never streamed."""
+
+    STREAM: ClassVar[bool | None] = False
+
+
+class ChatCompletionStreamRequest(ChatCompletionRequest, kw_only=True):
+    """The same, always streamed."""
+
+    STREAM: ClassVar[bool | None] = True
+
+    stream: bool = True
+
+
 def _check_template_kwargs(kwargs: Mapping[str, object]) -> None:
     reserved = RESERVED_TEMPLATE_KWARGS.intersection(kwargs)
     if reserved:
@@ -213,34 +233,46 @@ def _check_template_kwargs(kwargs: Mapping[str, object]) -> None:
         )
 
 
-class _Message(msgspec.Struct):
+class ChatMessage(msgspec.Struct):
+    """What the model has answered."""
+
     role: str
     content: str
     refusal: None
 
 
-class _Choice(msgspec.Struct):
+class ChatChoice(msgspec.Struct):
+    """One finished generation."""
+
     index: int
-    message: _Message
+    message: ChatMessage
     logprobs: ChatLogprobs | None
     finish_reason: str
+    token_ids: Sequence[int] | msgspec.UnsetType = msgspec.UNSET
 
 
-class _ChatCompletion(msgspec.Struct):
+class ChatCompletion(msgspec.Struct):
+    """The whole answer."""
+
     id: str
     object: str
     created: int
     model: str
-    choices: list[_Choice]
+    choices: list[ChatChoice]
     usage: UsageObject
     system_fingerprint: str
     service_tier: str | msgspec.UnsetType = msgspec.UNSET
+    timings: TimingsObject | msgspec.UnsetType = msgspec.UNSET
+    truncated: Truncated | msgspec.UnsetType = msgspec.UNSET
+    prompt_token_ids: Sequence[int] | msgspec.UnsetType = msgspec.UNSET
 
 
-def encode_chat(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> bytes:
+def encode_chat(
+    head: ResponseHead, choices: Sequence[Choice], usage: Usage, extras: Extras = NO_EXTRAS
+) -> bytes:
     """The body of an answer that is not streamed."""
     return msgspec.json.encode(
-        _ChatCompletion(
+        ChatCompletion(
             id=head.id,
             object=OBJECT,
             created=head.created,
@@ -249,13 +281,26 @@ def encode_chat(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> 
             usage=usage_object(usage),
             system_fingerprint=head.system_fingerprint,
             service_tier=head.service_tier or msgspec.UNSET,
+            timings=extras.timings or msgspec.UNSET,
+            truncated=extras.truncated or msgspec.UNSET,
+            prompt_token_ids=_prompt_of(choices),
         )
     )
 
 
-def _chat_choice(choice: Choice) -> _Choice:
-    message = _Message("assistant", choice.text, None)
-    return _Choice(choice.index, message, chat_logprobs(choice.tokens), choice.finish_reason)
+def _chat_choice(choice: Choice) -> ChatChoice:
+    message = ChatMessage("assistant", choice.text, None)
+    logprobs = chat_logprobs(choice.tokens)
+    made = ChatChoice(choice.index, message, logprobs, choice.finish_reason)
+    if choice.token_ids is not None:
+        made.token_ids = choice.token_ids
+    return made
+
+
+def _prompt_of(choices: Sequence[Choice]) -> Sequence[int] | msgspec.UnsetType:
+    """All choices of a conversation have the same one."""
+    ids = choices[0].prompt_token_ids if choices else None
+    return msgspec.UNSET if ids is None else ids
 
 
 class ChatChunks(Chunks):
@@ -264,27 +309,50 @@ class ChatChunks(Chunks):
     OBJECT = CHUNK_OBJECT
     shape_logprobs = staticmethod(chat_logprobs)
 
-    def start(self, index: int) -> bytes | None:
+    def start(self, index: int, prompt_token_ids: Sequence[int] | None = None) -> bytes | None:
         """The opening chunk of one choice, the only one with a role: clients join repeated ones."""
-        return self._chunk(index, b'{"role":"assistant","content":"","refusal":null}', b"null")
+        delta = b'{"role":"assistant","content":"","refusal":null}'
+        ids = ids_member(b"token_ids", None if prompt_token_ids is None else ())
+        prompt = ids_member(b"prompt_token_ids", prompt_token_ids)
+        return self._chunk(index, delta, b"null" + ids, prompt)
 
-    def delta(self, index: int, text: str, tokens: Sequence[ScoredToken] = ()) -> bytes:
-        """Some new text of one choice."""
+    def delta(
+        self,
+        index: int,
+        text: str,
+        tokens: Sequence[ScoredToken] = (),
+        token_ids: Sequence[int] | None = None,
+    ) -> bytes:
+        """Some new text of one choice, with its tokens, and the ids since its last chunk."""
+        end = b"null" + ids_member(b"token_ids", token_ids)
         content = b'{"content":%b}' % encode_text(text)
-        return self._chunk(index, content, b"null", self._logprobs(tokens))
+        return self._chunk(index, content, end, logprobs=self._logprobs(tokens))
 
-    def finish(self, index: int, finish_reason: str) -> bytes:
+    def finish(
+        self,
+        index: int,
+        finish_reason: str,
+        token_ids: Sequence[int] | None = None,
+        extras: Extras = NO_EXTRAS,
+    ) -> bytes:
         """The last chunk of one choice: no content."""
-        return self._chunk(index, b"{}", encode_text(finish_reason))
+        end = encode_text(finish_reason) + ids_member(b"token_ids", token_ids)
+        return self._chunk(index, b"{}", end, encode_members(extras))
 
     def _chunk(
-        self, index: int, delta: bytes, finish_reason: bytes, logprobs: bytes = b"null"
+        self,
+        index: int,
+        delta: bytes,
+        finish_reason: bytes,
+        members: bytes = b"",
+        logprobs: bytes = b"null",
     ) -> bytes:
+        """`finish_reason` may have further members of the choice behind it."""
         return b'%b%d,"delta":%b,"logprobs":%b,"finish_reason":%b%b' % (
             self._open_choice,
             index,
             delta,
             logprobs,
             finish_reason,
-            self._close_choice,
+            self._close_with(members) if members else self._close_choice,
         )

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import msgspec
 
+from cria.api.extras import NO_EXTRAS, Extras, encode_members
 from cria.api.head import ResponseHead
 from cria.api.logprobs import ScoredToken
 from cria.api.usage import Usage, usage_object
@@ -28,6 +29,11 @@ def encode_text(text: str) -> bytes:
         for mark, escape in _LINE_ENDS:
             data = data.replace(mark, escape)
     return data
+
+
+def ids_member(name: bytes, token_ids: Sequence[int] | None) -> bytes:
+    """A member with its comma; nothing if these ids were not asked for."""
+    return b"" if token_ids is None else b',"%b":%b' % (name, _encode(token_ids))
 
 
 class Chunks:
@@ -70,6 +76,11 @@ class Chunks:
         """The member `logprobs` of a chunk whose text these tokens make."""
         return _encode(self.shape_logprobs(tokens)) if tokens else b"null"
 
-    def usage(self, usage: Usage) -> bytes:
+    def usage(self, usage: Usage, extras: Extras = NO_EXTRAS) -> bytes:
         """The last chunk of a stream with `include_usage`."""
-        return b'%b],"usage":%b}' % (self._open, _encode(usage_object(usage)))
+        encoded = _encode(usage_object(usage))
+        return b'%b],"usage":%b%b}' % (self._open, encoded, encode_members(extras))
+
+    def _close_with(self, members: bytes) -> bytes:
+        """The end of a chunk of one choice, with further members of the top level."""
+        return b"%b%b}" % (self._close_choice[:-1], members)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from cria.api.best_of import best_choices
-from cria.api.chunks import Chunks, encode_text
+from cria.api.chunks import Chunks, encode_text, ids_member
+from cria.api.extras import NO_EXTRAS, Extras, Truncated, encode_members
 from cria.api.generation_request import (
     MAX_CHOICES,
     GenerationRequest,
     NumTopLogprobs,
-    TokenId,
     TokenLimit,
 )
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import CompletionLogprobs, ScoredToken, completion_logprobs
+from cria.api.sampling_fields import TokenId
+from cria.api.timings import TimingsObject
+from cria.api.token_input import TokenIds, as_list, check_same_kind
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
@@ -26,8 +29,6 @@ from cria.sampling_params import SamplingParams
 
 OBJECT = "text_completion"
 DEFAULT_MAX_TOKENS = 16
-
-TokenIds = Annotated[list[TokenId], Meta(min_length=1)]
 
 
 class CompletionRequest(GenerationRequest, kw_only=True):
@@ -40,23 +41,29 @@ class CompletionRequest(GenerationRequest, kw_only=True):
     NOTED: ClassVar[frozenset[str]] = frozenset({"user"})
 
     prompt: str | Annotated[list[str | TokenId | TokenIds], Meta(min_length=1)] | None
+    """Text, texts, token ids, or lists of token ids."""
     suffix: str | None = None
     """The text after the answer, for models that can fill in the middle; none if it is empty."""
     max_tokens: TokenLimit = DEFAULT_MAX_TOKENS
     best_of: Annotated[int, Meta(ge=1, le=128)] | None = None
+    """Candidates, of which the `n` most likely ones are answered."""
     echo: bool = False
+    """The answer begins with the prompt."""
     logprobs: NumTopLogprobs | None = None
+    """How many most likely tokens to show beside each token."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_best_of(self)
-        _check_prompt(self.prompt)
+        check_same_kind(self.prompt, "prompt")
         if self.suffix and self.echo:
             raise _no_echo_with_suffix()
+        if self.suffix and (self.overflow.cuts or self.overflow.shifts):
+            raise _no_overflow_with_suffix(self.overflow.field)
         _check_num_choices(len(self.prompt_list()), self.num_candidates)
 
     @property
-    def min_tokens_to_generate(self) -> int:
+    def least_tokens(self) -> int:
         """0 where the answer is the prompt itself."""
         return 0 if self.echo else 1
 
@@ -87,12 +94,21 @@ class CompletionRequest(GenerationRequest, kw_only=True):
 
     def prompt_list(self) -> list[str] | list[list[int]]:
         """One item a prompt, all text or all token ids; no prompt at all is the empty text."""
-        prompt = self.prompt or ""
-        if isinstance(prompt, str):
-            return [prompt]
-        if isinstance(prompt[0], int):
-            return [cast("list[int]", prompt)]
-        return cast("list[str] | list[list[int]]", prompt)
+        return as_list(self.prompt or "")
+
+
+class CompletionFullRequest(CompletionRequest, kw_only=True):
+    """The same, never streamed."""
+
+    STREAM: ClassVar[bool | None] = False
+
+
+class CompletionStreamRequest(CompletionRequest, kw_only=True):
+    """The same, always streamed."""
+
+    STREAM: ClassVar[bool | None] = True
+
+    stream: bool = True
 
 
 def _check_best_of(request: CompletionRequest) -> None:
@@ -104,7 +120,7 @@ def _check_best_of(request: CompletionRequest) -> None:
             param="best_of",
             code="invalid_value",
         )
-    if request.stream and request.num_candidates > n:
+    if request.streams and request.num_candidates > n:
         raise RequestError(
             "Invalid 'best_of': which candidates are the best is known when all are complete. "
             "Leave out 'stream' or 'best_of'.",
@@ -113,14 +129,13 @@ def _check_best_of(request: CompletionRequest) -> None:
         )
 
 
-def _check_prompt(prompt: object) -> None:
-    if isinstance(prompt, list) and len({type(item) for item in prompt}) > 1:
-        raise RequestError(
-            "Invalid type for 'prompt': expected a string, an array of strings, an array of "
-            "token ids or an array of arrays of token ids, but got a mixture instead.",
-            param="prompt",
-            code="invalid_type",
-        )
+def _no_overflow_with_suffix(field: str) -> RequestError:
+    return RequestError(
+        f"Invalid '{field}': a prompt with a 'suffix' cannot be cut, since that would remove the "
+        "tokens that say which is which. Send less of both.",
+        param=field,
+        code="invalid_value",
+    )
 
 
 def _no_echo_with_suffix() -> RequestError:
@@ -142,28 +157,38 @@ def _check_num_choices(num_prompts: int, n: int) -> None:
         )
 
 
-class _Choice(msgspec.Struct):
+class CompletionChoice(msgspec.Struct):
+    """One finished generation."""
+
     text: str
     index: int
     logprobs: CompletionLogprobs | None
     finish_reason: str
+    token_ids: Sequence[int] | msgspec.UnsetType = msgspec.UNSET
+    prompt_token_ids: Sequence[int] | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Completion(msgspec.Struct):
+class Completion(msgspec.Struct):
+    """The whole answer."""
+
     id: str
     object: str
     created: int
     model: str
-    choices: list[_Choice]
+    choices: list[CompletionChoice]
     usage: UsageObject
     system_fingerprint: str
     service_tier: str | msgspec.UnsetType = msgspec.UNSET
+    timings: TimingsObject | msgspec.UnsetType = msgspec.UNSET
+    truncated: Truncated | msgspec.UnsetType = msgspec.UNSET
 
 
-def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usage) -> bytes:
+def encode_completion(
+    head: ResponseHead, choices: Sequence[Choice], usage: Usage, extras: Extras = NO_EXTRAS
+) -> bytes:
     """The body of an answer that is not streamed."""
     return msgspec.json.encode(
-        _Completion(
+        Completion(
             id=head.id,
             object=OBJECT,
             created=head.created,
@@ -172,13 +197,20 @@ def encode_completion(head: ResponseHead, choices: Sequence[Choice], usage: Usag
             usage=usage_object(usage),
             system_fingerprint=head.system_fingerprint,
             service_tier=head.service_tier or msgspec.UNSET,
+            timings=extras.timings or msgspec.UNSET,
+            truncated=extras.truncated or msgspec.UNSET,
         )
     )
 
 
-def _completion_choice(choice: Choice) -> _Choice:
+def _completion_choice(choice: Choice) -> CompletionChoice:
     logprobs = completion_logprobs(choice.tokens)
-    return _Choice(choice.text, choice.index, logprobs, choice.finish_reason)
+    made = CompletionChoice(choice.text, choice.index, logprobs, choice.finish_reason)
+    if choice.token_ids is not None:
+        made.token_ids = choice.token_ids
+    if choice.prompt_token_ids is not None:
+        made.prompt_token_ids = choice.prompt_token_ids
+    return made
 
 
 class CompletionChunks(Chunks):
@@ -187,26 +219,50 @@ class CompletionChunks(Chunks):
     OBJECT = OBJECT
     shape_logprobs = staticmethod(completion_logprobs)
 
-    def start(self, index: int) -> bytes | None:
-        """Completions have no opening chunk."""
-        return None
+    def start(self, index: int, prompt_token_ids: Sequence[int] | None = None) -> bytes | None:
+        """Completions have no opening chunk, unless it tells the tokens of the prompt."""
+        if prompt_token_ids is None:
+            return None
+        ids = ids_member(b"token_ids", ()) + ids_member(b"prompt_token_ids", prompt_token_ids)
+        return self._chunk(index, b'""', b"null" + ids)
 
-    def delta(self, index: int, text: str, tokens: Sequence[ScoredToken] = ()) -> bytes:
-        """Some new text of one choice."""
-        return self._chunk(index, encode_text(text), b"null", self._logprobs(tokens))
+    def delta(
+        self,
+        index: int,
+        text: str,
+        tokens: Sequence[ScoredToken] = (),
+        token_ids: Sequence[int] | None = None,
+    ) -> bytes:
+        """Some new text of one choice, with its tokens, and the ids since its last chunk."""
+        end = b"null" + ids_member(b"token_ids", token_ids)
+        shown = encode_text(text)
+        return self._chunk(index, shown, end, logprobs=self._logprobs(tokens))
 
-    def finish(self, index: int, finish_reason: str) -> bytes:
+    def finish(
+        self,
+        index: int,
+        finish_reason: str,
+        token_ids: Sequence[int] | None = None,
+        extras: Extras = NO_EXTRAS,
+    ) -> bytes:
         """The last chunk of one choice."""
-        return self._chunk(index, b'""', encode_text(finish_reason))
+        end = encode_text(finish_reason) + ids_member(b"token_ids", token_ids)
+        return self._chunk(index, b'""', end, encode_members(extras))
 
     def _chunk(
-        self, index: int, text: bytes, finish_reason: bytes, logprobs: bytes = b"null"
+        self,
+        index: int,
+        text: bytes,
+        finish_reason: bytes,
+        members: bytes = b"",
+        logprobs: bytes = b"null",
     ) -> bytes:
+        """`finish_reason` may have further members of the choice behind it."""
         return b'%b%d,"text":%b,"logprobs":%b,"finish_reason":%b%b' % (
             self._open_choice,
             index,
             text,
             logprobs,
             finish_reason,
-            self._close_choice,
+            self._close_with(members) if members else self._close_choice,
         )

@@ -122,9 +122,10 @@ def _unknown_fields(raw: Any, made: Any, path: str) -> Iterator[str]:
                     yield from _unknown_fields(value, child, f"{path}{name}.")
             elif value is not None and name != made.__struct_config__.tag_field:
                 yield path + name
-    elif made and isinstance(made[0], msgspec.Struct):
+    elif made and not isinstance(made[0], int):  # token ids may be many
         for index, (value, child) in enumerate(zip(raw, made, strict=True)):
-            yield from _unknown_fields(value, child, f"{path[:-1]}[{index}].")
+            if isinstance(child, msgspec.Struct):
+                yield from _unknown_fields(value, child, f"{path[:-1]}[{index}].")
 
 
 @cache

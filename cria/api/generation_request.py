@@ -1,34 +1,25 @@
-"""What a chat completion and a text completion have in common: how to choose tokens.
-
-The ranges are OpenAI's; of the local extensions, llama.cpp's.
-"""
+"""What a chat completion and a text completion have in common, beside how tokens are chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-from cria.api.decoding import RequestBody
+from cria.api.overflow import OverflowPolicy, OverflowWish, TokenCount, check_overflow
+from cria.api.sampling_fields import MAX_INT32, SamplingFields
 from cria.errors import RequestError
 from cria.logprobs import MAX_TOP_LOGPROBS
 from cria.sampling_params import UNLIMITED, SamplingParams
 
-MAX_INT32 = 2**31 - 1
 MAX_CHOICES = 2048
 """Of one request: OpenAI's limit for the prompts of one request."""
 
-TokenId = Annotated[int, Meta(ge=0, le=MAX_INT32)]
 TokenLimit = Annotated[int, Meta(ge=-1, le=MAX_INT32)]
 """How many tokens to generate; -1 is a common way to say "no limit"."""
 NumTopLogprobs = Annotated[int, Meta(ge=0, le=MAX_TOP_LOGPROBS)]
-Bias = Annotated[float, Meta(ge=-100, le=100)]
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-RepeatPenalty = Annotated[float, Meta(ge=0.01, le=100)]
-MIN_TEMPERATURE = 1e-5
-"""Below it only the most likely token is left, and dividing by it overflows."""
 Stop = Annotated[str, Meta(min_length=1)]
 
 
@@ -48,41 +39,49 @@ class StreamOptions(msgspec.Struct):
     continuous_usage_stats: bool | None = None
 
 
-class GenerationRequest(RequestBody, kw_only=True):
+class GenerationRequest(SamplingFields, kw_only=True):
     """The fields that both kinds of completions honour."""
+
+    STREAM: ClassVar[bool | None] = None
+    """What the route does, if it does not do what `stream` says."""
 
     model: str
     n: Annotated[int, Meta(ge=1, le=128)] = 1
+    """How many choices for each prompt."""
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: TokenLimit = -1
+    """-1 for as many as the context has room for."""
     stop_field: Stop | Annotated[list[Stop], Meta(max_length=16)] = msgspec.field(
         default_factory=list, name="stop"
     )
+    """Strings before which the answer ends."""
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] = 1.0
-    top_p: Annotated[float, Meta(ge=0, le=1)] = 1.0
-    presence_penalty: Penalty = 0.0
-    frequency_penalty: Penalty = 0.0
-    logit_bias: Annotated[dict[TokenId, Bias], Meta(max_length=1024)] = {}
+    """The same seed chooses the same tokens."""
     user: str | None = None
     service_tier: ServiceTier | None = None
-    # Local extensions, as llama.cpp, vLLM and others name them.
-    top_k: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 0
-    min_p: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    repeat_penalty: RepeatPenalty | None = None
-    repetition_penalty: RepeatPenalty | None = None
-    repeat_last_n: Annotated[int, Meta(ge=-1, le=MAX_INT32)] = 64
-    ignore_eos: bool = False
+    """How soon it is the request's turn; `priority` is finer."""
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
+    """Smaller is sooner; each level is worth ten seconds of waiting."""
+    context_overflow: OverflowPolicy = "error"
+    """What becomes of what the context cannot hold."""
+    truncate_prompt_tokens: TokenCount | None = None
+    """Keep so many of the prompt's last tokens; -1: as many as there is room for."""
+    n_keep: TokenCount | None = None
+    """Tokens at the start that are kept when others are cut; -1 is the whole prompt."""
+    timings: bool = False
+    """Answer with what the time was spent on."""
+    return_token_ids: bool = False
+    """Answer with token ids beside the text."""
 
     def __post_init__(self) -> None:
-        check_token_limit("max_tokens", self.max_tokens, self.min_tokens_to_generate)
-        if None not in (self.repeat_penalty, self.repetition_penalty):
-            check_same_penalty(self.repeat_penalty, self.repetition_penalty)
+        super().__post_init__()
+        check_token_limit("max_tokens", self.max_tokens, self.least_tokens)
+        check_min_tokens(self.min_tokens, self.token_limit())
+        check_overflow(self.overflow, self.token_limit())
 
     @property
-    def min_tokens_to_generate(self) -> int:
+    def least_tokens(self) -> int:
         """The smallest limit that makes sense."""
         return 1
 
@@ -91,6 +90,11 @@ class GenerationRequest(RequestBody, kw_only=True):
         """The strings before which the answer ends."""
         stops = self.stop_field
         return (stops,) if isinstance(stops, str) else tuple(stops)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream."""
+        return self.stream if self.STREAM is None else self.STREAM
 
     @property
     def include_usage(self) -> bool:
@@ -118,6 +122,11 @@ class GenerationRequest(RequestBody, kw_only=True):
         return self.max_tokens
 
     @property
+    def overflow(self) -> OverflowWish:
+        """What to do with more tokens than the context holds."""
+        return OverflowWish(self.context_overflow, self.truncate_prompt_tokens, self.n_keep)
+
+    @property
     def level(self) -> int:
         """How soon it is the request's turn: smaller is sooner, 0 is usual."""
         return self.priority or TIERS.get(self.service_tier or "", ("default", 0))[1]
@@ -132,31 +141,26 @@ class GenerationRequest(RequestBody, kw_only=True):
     def sampling_params(self) -> SamplingParams:
         """The numbers for the engine."""
         limit = self.token_limit()
-        return SamplingParams(
+        params = self.choosing(
             max_tokens=UNLIMITED if limit == -1 else limit,
-            temperature=self.temperature if self.temperature >= MIN_TEMPERATURE else 0,
-            top_k=max(self.top_k, 0),
-            top_p=self.top_p,
-            min_p=self.min_p,
             seed=None if self.seed is None else fold_seed(self.seed),
-            repeat_penalty=self.repeat_penalty or self.repetition_penalty or 1.0,
-            repeat_last_n=self.repeat_last_n,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            logit_bias=tuple(self.logit_bias.items()),
-            ignore_eos=self.ignore_eos,
-            logprobs=self.num_logprobs,
         )
+        return msgspec.structs.replace(params, logprobs=self.num_logprobs, timings=self.timings)
 
     def without_effect(self) -> Iterator[str]:
+        yield from super().without_effect()
         options = self.stream_options
-        if options and not self.stream:
+        if self.stream is not self.streams:
+            yield "stream"
+        if options and not self.streams:
             yield "stream_options"
         elif options:
             if options.include_obfuscation:
                 yield "stream_options.include_obfuscation"
             if options.continuous_usage_stats and not options.include_usage:
                 yield "stream_options.continuous_usage_stats"
+        if self.n_keep and not (self.overflow.cuts or self.overflow.shifts):
+            yield "n_keep"
 
 
 def fold_seed(seed: int) -> int:
@@ -179,12 +183,12 @@ def check_token_limit(name: str, limit: int | None, least: int = 1) -> None:
         )
 
 
-def check_same_penalty(one: float | None, other: float | None) -> None:
-    """`repeat_penalty` and `repetition_penalty` are two names of one number."""
-    if one != other:
+def check_min_tokens(min_tokens: int, limit: int) -> None:
+    """No answer can have fewer tokens than its limit and more at once."""
+    if limit != -1 and min_tokens > limit:
         raise RequestError(
-            f"'repetition_penalty' ({other}) is another name of 'repeat_penalty' ({one}). "
-            "Send one of them.",
-            param="repetition_penalty",
-            code="invalid_value",
+            f"Invalid 'min_tokens': integer above maximum value. Expected a value <= {limit}, the "
+            f"limit of tokens to generate, but got {min_tokens} instead.",
+            param="min_tokens",
+            code="integer_above_max_value",
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from cria.api.logprobs import ScoredToken
@@ -29,3 +31,6 @@ class Choice(msgspec.Struct, frozen=True):
     """Of the text, with their log probabilities; None if nobody asked."""
     num_echoed: int = 0
     """How many of them are the prompt's."""
+    token_ids: tuple[int, ...] | None = None
+    """What was generated, if the request asked for it; so the next one."""
+    prompt_token_ids: Sequence[int] | None = None

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+Meta = dict[str, int | str | list[str]]
+
 
 class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
     """A model that can be asked for by its id."""
@@ -14,17 +16,19 @@ class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
     created: int
     """Unix seconds."""
     owned_by: str = "cria"
-    meta: dict[str, int | str] = {}
+    meta: Meta = {}
     """What else is known: sizes, the file."""
 
 
-class _ModelList(msgspec.Struct, tag_field="object", tag="list"):
+class ModelList(msgspec.Struct, tag_field="object", tag="list"):
+    """All models, on one page."""
+
     data: list[ModelCard]
 
 
 def encode_models(cards: Sequence[ModelCard]) -> bytes:
     """All models, on one page."""
-    return msgspec.json.encode(_ModelList(list(cards)))
+    return msgspec.json.encode(ModelList(list(cards)))
 
 
 def encode_model(card: ModelCard) -> bytes:

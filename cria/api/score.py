@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from cria.api.completions import TokenIds
 from cria.api.decoding import RequestBody
 from cria.api.generation_request import MAX_CHOICES
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import CompletionLogprobs, ScoredToken, completion_logprobs, finite
+from cria.api.token_input import TokenIds
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
 

@@ -1,6 +1,6 @@
 """Fields that would change the answer and that this server does not implement: 400, by name.
 
-A value that asks for nothing (`null`, an empty container, `mirostat: 0`) is let through, since
+A value that asks for nothing (`null`, an empty container, `top_a: 0`) is let through, since
 many clients always send all fields. A field leaves these tables by becoming a field of a request.
 """
 
@@ -27,17 +27,9 @@ _EMPTY: tuple[object, ...] = ("", [], {})
 _CONSTRAINT = Refusal(reason="this server cannot constrain its output yet")
 
 OTHER_SERVERS: Mapping[str, Refusal] = {
-    # Samplers. Their sub-parameters (`mirostat_tau`, `dry_base`) do nothing without these.
-    "typical_p": Refusal((1,)),
+    # Samplers.
     "tfs_z": Refusal((1,)),
     "top_a": Refusal((0,)),
-    "top_n_sigma": Refusal((-1, 0)),
-    "mirostat": Refusal((0, False)),
-    "mirostat_mode": Refusal((0,)),
-    "dry_multiplier": Refusal((0,)),
-    "xtc_probability": Refusal((0,)),
-    "dynatemp_range": Refusal((0,)),
-    "samplers": Refusal(),
     "length_penalty": Refusal((1,)),
     "no_repeat_ngram_size": Refusal((0,)),
     "use_beam_search": Refusal((False,)),
@@ -53,10 +45,7 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
     "regex": _CONSTRAINT,
     "ebnf": _CONSTRAINT,
     "bad_words": Refusal(),
-    "allowed_token_ids": Refusal(),
     # When to stop.
-    "min_tokens": Refusal((0,)),
-    "stop_token_ids": Refusal(),
     "stop_regex": Refusal(),
     "include_stop_str_in_output": Refusal((False,)),
     "t_max_predict_ms": Refusal((0, -1)),
@@ -65,7 +54,12 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
     "lora_path": Refusal(),
     "n_probs": Refusal((0,)),
     "prompt_logprobs": Refusal((0, False)),
-    "truncate_prompt_tokens": Refusal(),
+    "n_discard": Refusal((0,), reason="a shift of the context drops half of what is not kept"),
+    "timings_per_token": Refusal(
+        (False,), reason="timings are told at the end: send 'timings': true instead"
+    ),
+    "return_tokens": Refusal((False,), reason="send 'return_token_ids': true instead"),
+    "truncation_side": Refusal(("left",), reason="a prompt that is cut loses its beginning"),
     "skip_special_tokens": Refusal((True,)),
     "add_special_tokens": Refusal((True,)),
     "chat_template": Refusal(reason="the template is the model's, a request cannot bring its own"),

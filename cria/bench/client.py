@@ -75,6 +75,8 @@ def _read(
                 trace.prompt_tokens = chunk.usage.prompt_tokens
                 trace.generated_tokens = chunk.usage.completion_tokens
                 trace.counted = True
+    if not (trace.arrivals or trace.counted):
+        raise StreamError("the stream ended without a token")
 
 
 def _reason(error: Exception, job: Job) -> str:

@@ -15,7 +15,11 @@ from cria import __version__
 from cria.cli.architectures import is_architecture
 from cria.errors import CriaError
 
-COMMANDS = {"bench": "cria.cli.bench", "serve": "cria.cli.serve"}
+COMMANDS = {
+    "bench": "cria.cli.bench",
+    "convert": "cria.cli.convert",
+    "serve": "cria.cli.serve",
+}
 
 
 class CriaGroup(click.Group):

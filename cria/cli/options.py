@@ -18,6 +18,7 @@ from cria.config import (
     CACHE_TYPES,
     FLASH_ATTENTION,
     KV_LAYOUTS,
+    POOLINGS,
     SPLIT_MODES,
     EngineConfig,
     ServerConfig,
@@ -217,6 +218,16 @@ MEMORY = (
     ),
 )
 
+EMBEDDINGS = (
+    option(
+        "--pooling",
+        type=click.Choice(POOLINGS),
+        default=_ENGINE.pooling,
+        help="How the vectors of a text's tokens become one: their mean, the first (cls), or the "
+        "last one; rank is for rerankers. auto is what the model was trained with, else mean.",
+    ),
+)
+
 ORIGINAL = (
     option(
         "model_option",
@@ -234,7 +245,7 @@ ORIGINAL = (
     ),
 )
 
-SERVE_OPTIONS = (*ADDRESS, *CAPACITY, *DEVICES, *MEMORY, *ORIGINAL)
+SERVE_OPTIONS = (*ADDRESS, *CAPACITY, *DEVICES, *MEMORY, *EMBEDDINGS, *ORIGINAL)
 
 
 def decorated_with(

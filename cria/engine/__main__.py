@@ -16,12 +16,16 @@ import msgspec
 
 from cria.config import EngineConfig
 from cria.engine.core import EngineCore
+from cria.engine.embedder import Embedder, warnings_of
+from cria.engine.embedding_only import EmbeddingOnly
+from cria.engine.embedding_steps import EmbeddingSteps
+from cria.engine.loaded_model import LoadedModel
 from cria.engine.model_runner import ModelRunner
 from cria.engine.peers import Peers
 from cria.engine.scheduler import Scheduler
-from cria.errors import CriaError
+from cria.errors import CriaError, ModelFileError
 from cria.ipc import codec
-from cria.ipc.messages import LoadFailed, Progress
+from cria.ipc.messages import LoadFailed, Progress, Ready
 from cria.ipc.transport import PeerGone, Transport
 
 PROGRESS_SECONDS = 0.2
@@ -42,19 +46,46 @@ def main() -> int:
 def serve(config: EngineConfig, transport: Transport, listener: socket.socket | None = None) -> int:
     """Load and run; the exit code of the process."""
     try:
-        runner = ModelRunner(config, _ProgressSender(transport))
+        loaded = LoadedModel(config, _ProgressSender(transport))
+        runner = make_runner(loaded)
+        embedder = make_embedder(loaded)
     except CriaError as error:
         _last_words(transport, str(error))
         return 1
     except PeerGone:
         return 0
     peers = Peers(transport, listener)
-    peers.welcome(runner.info)
+    peers.welcome(describe(runner.info, embedder, loaded))
     scheduler = Scheduler(
         runner.make_pool(), runner.limits, runner.end_of_generation, runner.make_pacer()
     )
-    EngineCore(scheduler, runner, peers).run_forever()
+    # Half of the longest pause is for prompts, half for embeddings.
+    embeddings = EmbeddingSteps(embedder, loaded.make_pacer(share=0.5))
+    EngineCore(scheduler, runner, peers, embeddings).run_forever()
     return 0
+
+
+def make_runner(loaded: LoadedModel) -> ModelRunner | EmbeddingOnly:
+    """What generates, or what stands in for it; SetupError if the model is good for nothing."""
+    if loaded.model.has_decoder:
+        return ModelRunner(loaded)
+    if not loaded.model.can_embed:
+        raise ModelFileError(f"{loaded.config.model_path} can neither generate text nor embed.")
+    return EmbeddingOnly(loaded)
+
+
+def make_embedder(loaded: LoadedModel) -> Embedder:
+    """Tried at once if the model can do nothing else."""
+    embedder = Embedder(loaded)
+    if not loaded.model.has_decoder:
+        embedder.prepare()
+    return embedder
+
+
+def describe(ready: Ready, embedder: Embedder, loaded: LoadedModel) -> Ready:
+    """What the front processes are told."""
+    warnings = [*ready.warnings, *warnings_of(loaded)]
+    return msgspec.structs.replace(ready, embedding=embedder.info, warnings=warnings)
 
 
 def _last_words(transport: Transport, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 Busy: never wait for messages, take what has arrived. Idle: wait for the next one. What a step
 has produced leaves in one frame as soon as the next step has begun, so that a GPU is not kept
-waiting for it.
+waiting for it. Between two steps at most one batch of embeddings is computed.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import logging
 import time
 from typing import Protocol
 
+from cria.engine.embedding_steps import EmbeddingSteps
 from cria.engine.peers import Peers
 from cria.engine.scheduled import ScheduledBatch, StepLogprobs
 from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Tokens
 from cria.errors import NativeError
-from cria.ipc.messages import Submit
+from cria.ipc.messages import Embed, Submit
 from cria.ipc.transport import PeerGone
 
 logger = logging.getLogger(__name__)
@@ -45,12 +46,17 @@ class Runner(Protocol):
 class EngineCore:
     """One scheduler, one runner, and the front processes that ask."""
 
-    def __init__(self, scheduler: Scheduler, runner: Runner, peers: Peers) -> None:
+    def __init__(
+        self, scheduler: Scheduler, runner: Runner, peers: Peers, embeddings: EmbeddingSteps
+    ) -> None:
         self._scheduler = scheduler
         self._runner = runner
         self._peers = peers
+        self._embeddings = embeddings
         self._has_news = False
         self._last_step: float | None = None
+        self._elsewhere = 0.0
+        """Seconds since the last step that embeddings have taken."""
 
     def run_forever(self) -> None:
         """Until the server is gone."""
@@ -64,9 +70,10 @@ class EngineCore:
         """Receive, schedule, start; keep the books and send what is ready meanwhile; finish."""
         self._receive()
         began = time.monotonic()
-        batch = self._scheduler.schedule()
+        batch = self._scheduler.schedule(began)
         if batch.is_empty:
-            self._last_step = None
+            self._last_step, self._elsewhere = None, 0.0
+            self._embed(beside_streams=False)
             self._send()
             return
         try:
@@ -80,16 +87,44 @@ class EngineCore:
             self._runner.lose(batch)
             self._scheduler.fail(batch, str(error))
         else:
-            self._scheduler.advance(batch, tokens, self._seconds_since(began), logprobs)
+            seconds = self._seconds_since(began)
+            self._scheduler.advance(
+                batch,
+                tokens,
+                seconds,
+                now=time.monotonic(),
+                logprobs=logprobs,
+                elsewhere=self._elsewhere,
+            )
         self._has_news = True
+        self._elsewhere = 0.0
+        self._embed(beside_streams=True)
 
     def _receive(self) -> None:
-        is_idle = self._scheduler.is_idle and not self._has_news
+        is_idle = self._scheduler.is_idle and self._embeddings.is_idle and not self._has_news
         for message in self._peers.receive(block=is_idle):
             if isinstance(message, Submit):
                 self._scheduler.submit(message, time.monotonic())
+            elif isinstance(message, Embed):
+                self._embeddings.submit(message)
             else:
                 self._scheduler.cancel(message)
+                self._embeddings.cancel(message)
+
+    def _embed(self, *, beside_streams: bool) -> None:
+        """One batch, and what has ended with it; the tokens of the last step do not wait for it."""
+        if self._embeddings.is_idle:
+            return
+        if beside_streams:
+            self._send()
+        done = self._embeddings.step(beside_streams=beside_streams)
+        if done.num_tokens:
+            self._scheduler.counters.count_embedded(done.num_inputs, done.num_tokens)
+            self._has_news = True
+        if beside_streams:
+            self._elsewhere = done.seconds
+        for answer in self._embeddings.take_output():
+            self._peers.answer(answer)
 
     def _send(self) -> None:
         """Also after a step of prompts alone: its counters are news, and a sign of life."""

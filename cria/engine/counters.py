@@ -13,6 +13,7 @@ class Counters:
     def __init__(self) -> None:
         self.steps = self.prefill_tokens = self.decode_tokens = self.decode_steps = 0
         self.cached_tokens = self.preemptions = 0
+        self.embedded_inputs = self.embedded_tokens = 0
         self.seconds = 0.0
         """Of all steps together; while there is work, they follow each other without a gap."""
         self._stalls = [0] * (len(STALL_BOUNDS_MS) + 1)
@@ -30,6 +31,11 @@ class Counters:
         """Between two tokens of so many sequences."""
         self._stalls[bisect_left(STALL_BOUNDS_MS, seconds * 1000)] += num_sequences
 
+    def count_embedded(self, num_inputs: int, num_tokens: int) -> None:
+        """A batch of tokens, with which so many inputs are complete."""
+        self.embedded_inputs += num_inputs
+        self.embedded_tokens += num_tokens
+
     def stats(
         self, *, num_running: int, num_waiting: int, num_used_cells: int, num_cached_cells: int
     ) -> EngineStats:
@@ -46,4 +52,6 @@ class Counters:
             cached_tokens_total=self.cached_tokens,
             preemptions_total=self.preemptions,
             stalls=tuple(self._stalls),
+            embedded_inputs_total=self.embedded_inputs,
+            embedded_tokens_total=self.embedded_tokens,
         )

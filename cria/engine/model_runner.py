@@ -1,12 +1,12 @@
 """`ModelRunner`: a scheduled batch becomes one `llama_decode` and one chosen token per sequence.
 
-With `batching` and `raw_limit`, the only files of the engine that know `cria.native`.
+With `batching`, `loaded_model`, `embedder` and `raw_limit`, the only files of the engine that know
+`cria.native`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,33 +14,28 @@ import numpy.typing as npt
 from cria.config import EngineConfig
 from cria.engine.batching import Batching, PaddedBatching
 from cria.engine.capacity import Machine, choose_capacity
+from cria.engine.loaded_model import LoadedModel
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import NO_LOGPROBS, ScheduledBatch, StepLogprobs
 from cria.engine.scheduler import Limits
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
-from cria.errors import ModelFileError, SetupError
+from cria.errors import SetupError
 from cria.ipc.messages import Ready
 from cria.logprobs import TokenLogprobs
-from cria.native import devices, library
 from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
-from cria.native.model import Model, ModelOptions
-from cria.native.row_sampling import RowSampler, Sampler, score_rows
-from cria.native.sampler import make_sampler
+from cria.native.row_sampling import RowSampler, score_rows
+from cria.native.sampler import Sampler, make_sampler
 
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE_CPU, BATCH_SIZE_GPU = 512, 2048
 UBATCH_SIZE_CPU, UBATCH_SIZE_GPU = 512, 2048
-FIRST_CHUNK_CPU, FIRST_CHUNK_GPU = 64, 512
-"""Prompt tokens beside running decodes, as long as nobody knows how long they take."""
 NUM_SCORED_ROWS = 128
 """Of prompts whose log probabilities are wanted, in one step: each takes 4 bytes for every token of
 the vocabulary."""
 STREAM_UNIT = 256
 """The cells of one sequence are a multiple of it, where each has a part of its own."""
-MAX_STALL_MS_CPU, MAX_STALL_MS_GPU = 500, 200
-"""A CPU needs a good part of the shorter time for the decodes alone."""
 MIN_SHARED_UNIFIED, MIN_SHARED_STREAMS_CPU, MIN_SHARED_STREAMS_GPU = 16, 64, 256
 """In streams the whole stream of the source is copied, and the graph planned anew."""
 
@@ -48,33 +43,21 @@ MIN_SHARED_UNIFIED, MIN_SHARED_STREAMS_CPU, MIN_SHARED_STREAMS_GPU = 16, 64, 256
 class ModelRunner:
     """A loaded model with its context, batch and the sampler chains of the running sequences."""
 
-    def __init__(
-        self,
-        config: EngineConfig,
-        on_progress: Callable[[float], None] | None = None,
-        *,
-        pads_streams: bool | None = None,
-    ) -> None:
-        """Load everything and compute one token; SetupError says why that is impossible.
+    def __init__(self, loaded: LoadedModel, *, pads_streams: bool | None = None) -> None:
+        """Compute one token of a model with a decoder; SetupError says why that is impossible.
 
         `pads_streams` is for tests on a CPU, which does not by itself.
         """
-        self._library = library.load()
-        self._config = config
-        self._gpus = devices.gpus(self._library)
-        self._model = Model(self._library, config.model_path, self._model_options(), on_progress)
-        if not self._model.has_decoder:
-            raise ModelFileError(
-                f"{config.model_path} is an embedding model ({self._model.architecture}): it "
-                "cannot generate text."
-            )
-        self.warnings = _warnings(config, bool(self._gpus), self._model.has_plain_cache)
+        self._loaded = loaded
+        self._config, self._model = loaded.config, loaded.model
+        self._library = self._model.library
+        self.warnings = [*loaded.warnings, *_warnings(self._config, self._model.has_plain_cache)]
         self._unified = self._is_unified()
         self._pads_streams = self.has_gpu if pads_streams is None else pads_streams
         self._capacity = self._choose_capacity(pools_cells=self._unified)
         self._context = Context(self._model, self._context_options())
         self._batching = self._layout(self._context, self._capacity.num_slots)
-        self._sampler = RowSampler(self._library, self._capacity.num_slots, self._num_threads())
+        self._sampler = RowSampler(self._library, self._capacity.num_slots, loaded.num_threads)
         self._samplers: dict[int, Sampler] = {}  # by request id
         self._rows = np.zeros(0, np.int32)
         self._wants_logprobs = np.zeros(self._capacity.num_slots, bool)
@@ -84,7 +67,7 @@ class ModelRunner:
     @property
     def has_gpu(self) -> bool:
         """Some of the layers are on a GPU."""
-        return bool(self._gpus) and self._config.num_gpu_layers != 0
+        return self._loaded.has_gpu
 
     @property
     def end_of_generation(self) -> tuple[int, ...]:
@@ -106,9 +89,7 @@ class ModelRunner:
 
     def make_pacer(self) -> PrefillPacer:
         """For the promise of `--max-stall-ms`."""
-        gpu = self.has_gpu
-        max_stall_ms = self._config.max_stall_ms or (MAX_STALL_MS_GPU if gpu else MAX_STALL_MS_CPU)
-        return PrefillPacer(max_stall_ms / 1000, FIRST_CHUNK_GPU if gpu else FIRST_CHUNK_CPU)
+        return self._loaded.make_pacer()
 
     @property
     def min_shared(self) -> int:
@@ -122,17 +103,10 @@ class ModelRunner:
     @property
     def info(self) -> Ready:
         """What was loaded, and how."""
-        layers = self._model.num_layers + 1  # the output layer counts as one
-        wanted = self._model_options().num_gpu_layers
-        return Ready(
+        return self._loaded.ready(
             num_slots=self._capacity.num_slots,
             context_size=self._capacity.context_size,
             num_cells=self._capacity.num_cells,
-            num_parameters=self._model.num_parameters,
-            model_bytes=self._model.num_bytes,
-            num_gpu_layers=layers if wanted < 0 else min(wanted, layers),
-            device=self._gpus[0].description if self.has_gpu else "CPU",
-            num_threads=self._num_threads(),
             warnings=self.warnings,
             kv_layout="unified" if self._unified else "streams",
         )
@@ -233,17 +207,6 @@ class ModelRunner:
         self._context.decode(batch)
         self._context.clear()
 
-    def _model_options(self) -> ModelOptions:
-        config = self._config
-        layers = -1 if config.num_gpu_layers is None else config.num_gpu_layers
-        return ModelOptions(
-            num_gpu_layers=layers if self._gpus else 0,
-            main_gpu=config.main_gpu,
-            split_mode=config.split_mode,
-            tensor_split=config.tensor_split,
-            use_mmap=config.use_mmap,
-        )
-
     def _context_options(self) -> ContextOptions:
         config, gpu = self._config, self.has_gpu
         batch_size = config.batch_size or (BATCH_SIZE_GPU if gpu else BATCH_SIZE_CPU)
@@ -254,7 +217,7 @@ class ModelRunner:
             num_sequences=self._capacity.num_slots,
             batch_size=min(batch_size + self._extra_tokens, self._num_native_cells),
             ubatch_size=min(ubatch_size, batch_size),
-            num_threads=self._num_threads(),
+            num_threads=self._loaded.num_threads,
             num_outputs=self._capacity.num_slots + NUM_SCORED_ROWS,
             flash_attention=config.flash_attention,
             cache_type_k=config.cache_type_k,
@@ -305,19 +268,11 @@ class ModelRunner:
             return True
         return parts[:2] < pool[:2]
 
-    def _num_threads(self) -> int:
-        return self._config.num_threads or devices.num_cores()
-
     def _choose_capacity(self, *, pools_cells: bool) -> Capacity:
-        free = (
-            sum(gpu.free_bytes for gpu in devices.gpus(self._library))
-            if self.has_gpu
-            else devices.free_main_memory()
-        )
         bytes_per_cell = self._model.kv_bytes_per_token(
             CACHE_TYPE_BYTES[self._config.cache_type_k], CACHE_TYPE_BYTES[self._config.cache_type_v]
         )
-        machine = Machine(self.has_gpu, free)
+        machine = Machine(self.has_gpu, self._loaded.free_bytes())
         return choose_capacity(
             self._config,
             machine,
@@ -327,13 +282,8 @@ class ModelRunner:
         )
 
 
-def _warnings(config: EngineConfig, has_gpu: bool, has_plain_cache: bool) -> list[str]:
+def _warnings(config: EngineConfig, has_plain_cache: bool) -> list[str]:
     """What was asked for and cannot be had."""
-    warnings = []
-    if not has_gpu and (config.require_gpu or config.num_gpu_layers):
-        warnings.append(
-            "No GPU can be used by this build on this machine: the CPU computes everything."
-        )
     if config.kv_layout == "streams" and not has_plain_cache:
-        warnings.append("This model's cache cannot be divided into streams: it is a unified one.")
-    return warnings
+        return ["This model's cache cannot be divided into streams: it is a unified one."]
+    return []

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from cria.engine.scheduled import NO_LOGPROBS, StepLogprobs
 from cria.engine.sequence import Sequence
-from cria.ipc.messages import EngineStats, FinishReason, SequenceOutput, StepOutput
+from cria.ipc.messages import (
+    EngineStats,
+    FinishReason,
+    SequenceOutput,
+    SequenceTimings,
+    StepOutput,
+)
 
 
 class Outbox:
@@ -60,6 +66,7 @@ class Outbox:
                 (token,),
                 num_cached_tokens=_cached_tokens_to_tell(sequence),
                 logprobs=self.logprobs.chosen.get(sequence.request_id),
+                num_shifts=sequence.num_shifts,
             )
         )
 
@@ -69,6 +76,8 @@ class Outbox:
         reason: FinishReason,
         tokens: tuple[int, ...] = (),
         error: str | None = None,
+        *,
+        timings: SequenceTimings | None = None,
     ) -> None:
         """The sequence has had its last output."""
         self._outputs.append(
@@ -80,6 +89,7 @@ class Outbox:
                 error,
                 _cached_tokens_to_tell(sequence),
                 self.logprobs.chosen.get(sequence.request_id) if tokens else None,
+                timings=timings,
             )
         )
 

@@ -2,8 +2,8 @@
 
 1. The main one started the engine and holds the other end of its socket pair: its end is the
    engine's end. Guests are further front processes, which connect to a listening socket and may
-   come and go; the end of one, in whatever way, is a `Cancel` for each of its open sequences.
-2. A sequence's id in the engine is the peer's number and the peer's own id in one integer; the main
+   come and go; the end of one, in whatever way, is a `Cancel` for each of its open requests.
+2. A request's id in the engine is the peer's number and the peer's own id in one integer; the main
    peer has the number 0, so that its ids stay as they are.
 3. With guests, a peer gets a frame of a step that has tokens for it. The counters alone go to all
    when the engine has become idle, so that nobody's last news is a sequence that runs, and a few
@@ -23,7 +23,16 @@ from functools import partial
 import msgspec
 
 from cria.ipc import codec
-from cria.ipc.messages import Cancel, EngineStats, Ready, StepOutput, Submit, ToEngine
+from cria.ipc.messages import (
+    Cancel,
+    Embed,
+    Embedded,
+    EngineStats,
+    Ready,
+    StepOutput,
+    Submit,
+    ToEngine,
+)
 from cria.ipc.transport import PeerGone, Transport
 
 logger = logging.getLogger(__name__)
@@ -44,7 +53,7 @@ class Guest:
         self.number = number
         self.transport = transport
         self.open_ids: set[int] = set()
-        """Of sequences that have not ended, as the engine calls them."""
+        """Of requests that have not ended, as the engine calls them."""
 
     def receive(self) -> list[ToEngine]:
         """What has arrived, under the engine's ids; PeerGone also for what makes no sense."""
@@ -54,7 +63,7 @@ class Guest:
         if not 0 <= message.request_id <= OWN_ID:
             raise PeerGone(f"a request id of {message.request_id}")
         request_id = self.number << ID_BITS | message.request_id
-        if isinstance(message, Submit):
+        if isinstance(message, (Submit, Embed)):
             self.open_ids.add(request_id)
         adopted: ToEngine = msgspec.structs.replace(message, request_id=request_id)
         return adopted
@@ -70,7 +79,7 @@ class Peers:
         self._guests: dict[int, Guest] = {}
         self._num_guests_ever = 0
         self._orphans: list[ToEngine] = []
-        """Cancels for sequences of guests that are gone."""
+        """Cancels for requests of guests that are gone."""
         self._greeting = b""
         self._stats = EngineStats()
         self._stats_told = 0.0
@@ -111,6 +120,16 @@ class Peers:
                 shares[number] = StepOutput([], output.stats)
         for number, share in shares.items():
             self._deliver(number, share)
+
+    def answer(self, embedded: Embedded) -> None:
+        """Tell the peer whose request it was; PeerGone if that is the main one, and it is gone."""
+        number = embedded.request_id >> ID_BITS
+        own = msgspec.structs.replace(embedded, request_id=embedded.request_id & OWN_ID)
+        if number == MAIN:
+            self._main.send(codec.encode(own))
+        elif guest := self._guests.get(number):
+            guest.open_ids.discard(embedded.request_id)
+            self._tell(guest, codec.encode(own))
 
     def close(self) -> None:
         """Close the guests' connections; the main one and the listener belong to others."""

@@ -7,7 +7,8 @@ like one that is being computed waits for it, and takes the common part over.
 
 A sequence is admitted when a slot is free and the cells for its prompt are; those that it will
 need later are not set aside. When they run out, idle slots are evicted first, then the running
-sequence that is last in order is preempted: it waits again, and is computed again.
+sequence that is last in order is preempted: it waits again, and is computed again. So does one
+that shifts its context, without its oldest tokens.
 
 Knows no clock, no socket and no llama.cpp.
 """
@@ -21,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cria.engine.cache_limit import find_cache_limit
 from cria.engine.counters import Counters
 from cria.engine.decoding import DecodingSet
 from cria.engine.leaders import must_wait
@@ -28,6 +30,7 @@ from cria.engine.outbox import Outbox
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import NO_LOGPROBS, Prefill, ScheduledBatch, StepLogprobs
 from cria.engine.sequence import Sequence, SequenceEvent, SequenceStatus
+from cria.engine.shifting import shift, shifts_at_the_end
 from cria.engine.slots import Prefix, SlotPool, Tokens
 from cria.ipc.messages import (
     Cancel,
@@ -82,7 +85,8 @@ class Scheduler:
         self._prefixes: list[Prefix] = []
         self._ended: list[int] = []
         self._outbox = Outbox()
-        self._counters = Counters()
+        self.counters = Counters()
+        self._now = 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -96,6 +100,7 @@ class Scheduler:
 
     def submit(self, message: Submit, arrival: float = 0.0) -> None:
         """Queue a sequence, or refuse one that can never fit; `arrival` in seconds of any clock."""
+        self._now = arrival
         sequence = Sequence(message, arrival)
         reason = self._why_not(sequence)
         if reason:
@@ -110,8 +115,12 @@ class Scheduler:
         if sequence is not None:
             self._finish(sequence, FinishReason.CANCELLED)
 
-    def schedule(self) -> ScheduledBatch:
-        """Make room, admit what fits, and choose the tokens of the next step."""
+    def schedule(self, now: float = 0.0) -> ScheduledBatch:
+        """Make room, admit what fits, and choose the tokens of the next step.
+
+        `now` is in seconds of the clock of the arrivals.
+        """
+        self._now = now
         self._make_room_for_decodes()
         self._admit()
         prefills = self._choose_prefills()
@@ -138,16 +147,20 @@ class Scheduler:
         batch: ScheduledBatch,
         tokens: Tokens,
         seconds: float = 0.0,
+        now: float = 0.0,
         logprobs: StepLogprobs = NO_LOGPROBS,
+        elsewhere: float = 0.0,
     ) -> None:
-        """Record a computed batch, which took so long since the step before it.
+        """Record a computed batch, which took so long since the step before it, until `now`.
 
-        `tokens` are the chosen ones, in the order of `batch.sampling_slots`; -1 stands for "no
-        token can be chosen": an error of that sequence alone.
+        `elsewhere` is what of these seconds others took, who compute between steps. `tokens` are
+        the chosen ones, in the order of `batch.sampling_slots`; -1 stands for "no token can be
+        chosen": an error of that sequence alone.
         """
+        self._now = now
         num_decodes, num_prompt_tokens = len(batch.decodes), batch.num_prompt_tokens
-        self._pacer.observe(num_decodes, num_prompt_tokens, seconds)
-        self._counters.count_step(num_decodes, num_prompt_tokens, seconds)
+        self._pacer.observe(num_decodes, num_prompt_tokens, seconds - elsewhere)
+        self.counters.count_step(num_decodes, num_prompt_tokens, seconds)
         self._outbox.logprobs = logprobs
         for work in batch.prefills:
             self._note_computed(work)
@@ -168,7 +181,7 @@ class Scheduler:
 
     def stats(self) -> EngineStats:
         """The counters as they are now."""
-        return self._counters.stats(
+        return self.counters.stats(
             num_running=len(self._prefilling) + len(self._decoding),
             num_waiting=len(self._waiting),
             num_used_cells=self.pool.cells.num_busy,
@@ -223,14 +236,17 @@ class Scheduler:
         return cells.num_busy + soon + needed <= cells.num_cells
 
     def _start(self, sequence: Sequence, prefix: Prefix) -> None:
+        if not sequence.was_admitted:
+            sequence.was_admitted, sequence.num_cached_tokens = True, prefix.length
+            if sequence.stopwatch is not None:
+                limit = find_cache_limit(self.pool, sequence, prefix)
+                sequence.stopwatch.admit(self._now, prefix.length, limit)
         self.pool.take(prefix)
         sequence.slot = prefix.slot
         sequence.num_computed_tokens = prefix.length
-        if not sequence.was_admitted:
-            sequence.was_admitted, sequence.num_cached_tokens = True, prefix.length
         sequence.apply(SequenceEvent.ADMITTED)
         sequence.leader = None  # else leaders of leaders would stay in memory
-        self._counters.cached_tokens += prefix.length
+        self.counters.cached_tokens += prefix.length
         self._prefixes.append(prefix)
         self._admitted.append(sequence)
         insort(self._prefilling, sequence, key=_order)
@@ -278,8 +294,10 @@ class Scheduler:
         """The prompt is computed, and this is the first token after it."""
         sequence.apply(SequenceEvent.PROMPT_COMPUTED)
         self._prefilling.remove(sequence)
-        if sequence.num_generated_tokens:  # it was preempted, and its reader has been waiting
-            self._counters.count_pause(self._counters.seconds - sequence.last_token_at)
+        if sequence.stopwatch is not None:
+            sequence.stopwatch.note_token(self._now)
+        if sequence.num_generated_tokens:  # it was requeued, and its reader has been waiting
+            self.counters.count_pause(self.counters.seconds - sequence.last_token_at)
         sequence.num_generated_tokens += 1
         num_remaining = self._num_remaining(sequence)
         self._decoding.add(sequence, token, num_remaining)
@@ -291,10 +309,8 @@ class Scheduler:
     def _num_remaining(self, sequence: Sequence) -> int:
         """Tokens that a sequence may still get when all of its prompt is computed."""
         so_far = sequence.num_generated_tokens
-        return min(
-            sequence.params.max_tokens - so_far,
-            self.limits.context_size - sequence.num_original_tokens - so_far,
-        )
+        length = sequence.num_original_tokens + so_far - sequence.num_dropped_tokens
+        return min(sequence.params.max_tokens - so_far, self.limits.context_size - length)
 
     def _end(self, sequence: Sequence, token: int) -> None:
         """By its last token."""
@@ -302,21 +318,33 @@ class Scheduler:
             self._finish(sequence, FinishReason.ERROR, error="no token can be chosen")
         elif self._decoding.is_end(token):
             self._finish(sequence, FinishReason.STOP)
+        elif shifts_at_the_end(sequence, self.limits.context_size):
+            self._shift(sequence, token)
         else:
             self._finish(sequence, FinishReason.LENGTH, (token,))
 
+    def _shift(self, sequence: Sequence, token: int) -> None:
+        """This is the last token that its context can hold; go on without the oldest ones."""
+        self._requeue(sequence, SequenceEvent.SHIFTED)
+        shift(sequence, sequence.prompt)
+        self._outbox.began(sequence, token)
+
     def _preempt(self, sequence: Sequence) -> None:
+        """Others need its cells."""
+        self._requeue(sequence, SequenceEvent.PREEMPTED)
+        self.counters.preemptions += 1
+
+    def _requeue(self, sequence: Sequence, event: SequenceEvent) -> None:
         """Back to the queue; what it holds may be evicted now, or found again."""
         if sequence.status is SequenceStatus.DECODE:
             last = self._decoding.remove(sequence)
             held = self.pool.tokens[sequence.slot, : self.pool.lengths[sequence.slot]]
             sequence.prompt = np.append(held, np.int32(last))
-            sequence.last_token_at = self._counters.seconds
+            sequence.last_token_at = self.counters.seconds
         else:
             self._prefilling.remove(sequence)
         self.pool.give_back(sequence.slot)
-        sequence.apply(SequenceEvent.PREEMPTED)
-        self._counters.preemptions += 1
+        sequence.apply(event)
         insort(self._waiting, sequence, key=_order)
 
     def _finish(
@@ -333,7 +361,7 @@ class Scheduler:
         sequence.finish(reason)
         del self._by_id[sequence.request_id]
         self._ended.append(sequence.request_id)
-        self._outbox.ended(sequence, reason, tokens, error)
+        self._outbox.ended(sequence, reason, tokens, error, timings=sequence.timings(self._now))
 
     def _leave(self, sequence: Sequence, *, keep: bool) -> None:
         """Free what the sequence occupies."""

@@ -10,7 +10,8 @@ import enum
 import numpy as np
 import numpy.typing as npt
 
-from cria.ipc.messages import FinishReason, Submit
+from cria.engine.stopwatch import Stopwatch
+from cria.ipc.messages import FinishReason, SequenceTimings, Submit
 
 Tokens = npt.NDArray[np.int32]
 
@@ -33,6 +34,8 @@ class SequenceEvent(enum.Enum):
     PROMPT_COMPUTED = "prompt computed"
     PREEMPTED = "preempted"
     """Others need its cells: back to the queue, with what it has generated."""
+    SHIFTED = "shifted"
+    """Its context is full: back to the queue, without its oldest tokens."""
     ENDED = "ended"
     """For any FinishReason."""
 
@@ -44,6 +47,7 @@ TRANSITIONS: dict[tuple[SequenceStatus, SequenceEvent], SequenceStatus] = {
     (SequenceStatus.PREFILL, SequenceEvent.PREEMPTED): SequenceStatus.WAITING,
     (SequenceStatus.PREFILL, SequenceEvent.ENDED): SequenceStatus.FINISHED,
     (SequenceStatus.DECODE, SequenceEvent.PREEMPTED): SequenceStatus.WAITING,
+    (SequenceStatus.DECODE, SequenceEvent.SHIFTED): SequenceStatus.WAITING,
     (SequenceStatus.DECODE, SequenceEvent.ENDED): SequenceStatus.FINISHED,
 }
 
@@ -62,22 +66,25 @@ class Sequence:
         "next_scored",
         "num_cached_tokens",
         "num_computed_tokens",
+        "num_dropped_tokens",
         "num_generated_tokens",
         "num_original_tokens",
+        "num_shifts",
         "order",
         "params",
         "prompt",
         "request_id",
         "slot",
         "status",
+        "stopwatch",
         "was_admitted",
     )
 
     def __init__(self, submit: Submit, arrival: float = 0.0) -> None:
         self.request_id = submit.request_id
         self.prompt = np.array(submit.token_ids, np.int32)
-        """What is to be computed before the next token can be chosen; a preempted sequence's holds
-        what it has generated too."""
+        """What is to be computed before the next token can be chosen; that of a preempted or a
+        shifted sequence holds what it has generated too."""
         self.num_original_tokens = len(self.prompt)
         self.params = submit.sampling_params
         self.order = (arrival + submit.priority * AGEING_SECONDS, submit.request_id)
@@ -97,8 +104,12 @@ class Sequence:
         of logits before it must be computed, so a prefix from the cache ends there."""
         self.num_generated_tokens = 0
         """While it decodes, the scheduler counts in its stead."""
+        self.num_dropped_tokens = self.num_shifts = 0
+        """By context shifts."""
         self.last_token_at = 0.0
-        """When it was preempted, in the seconds of the counters."""
+        """When it was preempted or shifted, in the seconds of the counters."""
+        timed = self.params.timings
+        self.stopwatch = Stopwatch(arrival, self.num_original_tokens) if timed else None
         self.finish_reason: FinishReason | None = None
 
     def __repr__(self) -> str:
@@ -128,6 +139,10 @@ class Sequence:
         if len(scored) <= num_rows:
             return num_tokens
         return scored[0] - self.num_computed_tokens + num_rows
+
+    def timings(self, now: float) -> SequenceTimings | None:
+        """What it spent its time on until `now`, if that was asked for."""
+        return None if self.stopwatch is None else self.stopwatch.read(now)
 
     def apply(self, event: SequenceEvent) -> None:
         """Move to the next status; IllegalTransition if the table has none."""

@@ -74,11 +74,25 @@ class SlotPool:
 
         At least the prompt's last token is left to compute: its logits are not in the cache.
         """
-        source, length = self._longest_match(prompt[:-1])
+        source, length = self.longest_match(prompt[:-1])
         slot = self._choose(source, length)
         if source != slot and length < self.min_shared:
             source, length = slot, 0
         return Prefix(slot, source, length)
+
+    def longest_match(self, prompt: Tokens) -> tuple[int, int]:
+        """The slot and the length; of several alike an idle one, of these the first."""
+        if not self.min_shared or not len(prompt):
+            return 0, 0
+        candidates = np.flatnonzero((self.lengths > 0) & (self.tokens[:, 0] == prompt[0]))
+        matches = [
+            (common_length(self.tokens[slot, : self.lengths[slot]], prompt), int(slot))
+            for slot in candidates
+        ]
+        length, slot = max(
+            matches, key=lambda match: (match[0], not self.is_busy[match[1]]), default=(0, 0)
+        )
+        return slot, length
 
     def num_needed(self, prefix: Prefix, num_tokens: int) -> int:
         """How many cells more would be busy if a prompt of `num_tokens` started with `prefix`."""
@@ -157,20 +171,6 @@ class SlotPool:
         if not len(slots):
             return None
         return int(slots[self._last_use[slots].argmin()])
-
-    def _longest_match(self, prompt: Tokens) -> tuple[int, int]:
-        """The slot and the length; of several alike an idle one, of these the first."""
-        if not self.min_shared or not len(prompt):
-            return 0, 0
-        candidates = np.flatnonzero((self.lengths > 0) & (self.tokens[:, 0] == prompt[0]))
-        matches = [
-            (common_length(self.tokens[slot, : self.lengths[slot]], prompt), int(slot))
-            for slot in candidates
-        ]
-        length, slot = max(
-            matches, key=lambda match: (match[0], not self.is_busy[match[1]]), default=(0, 0)
-        )
-        return slot, length
 
     def _choose(self, source: int, length: int) -> int:
         """The source itself if little of it would be lost, else the one unused for longest."""

@@ -102,13 +102,13 @@ def prompt_tokens(
     texts: TokenTexts, token_ids: Sequence[int], logprobs: Iterable[TokenLogprobs], first: int
 ) -> tuple[ScoredToken, ...]:
     """The tokens of a prompt from the `first` on, whose log probabilities begin with that of the
-    first one that follows another.
+    first one that follows another; without any, the tokens are shown alone.
     """
     detokenizer, values, shown = Detokenizer(texts.pieces), iter(logprobs), []
     for index, token_id in enumerate(token_ids):
         start = detokenizer.num_characters
         detokenizer.feed((token_id,))
         if index >= first:
-            value = next(values) if index else None
+            value = next(values, None) if index else None
             shown.append(scored_token(texts, token_id, value, start))
     return tuple(shown)

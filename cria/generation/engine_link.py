@@ -19,6 +19,8 @@ from cria.ipc import codec
 from cria.ipc.messages import (
     STALL_BOUNDS_MS,
     Cancel,
+    Embed,
+    Embedded,
     EngineStats,
     LoadFailed,
     Progress,
@@ -26,6 +28,7 @@ from cria.ipc.messages import (
     SequenceOutput,
     StepOutput,
     Submit,
+    ToEngine,
     ToServer,
 )
 from cria.ipc.transport import PeerGone, Transport
@@ -34,6 +37,7 @@ from cria.sampling_params import SamplingParams
 logger = logging.getLogger(__name__)
 
 Sink = Callable[[SequenceOutput | EngineError], None]
+EmbeddingSink = Callable[[Embedded | EngineError], None]
 
 JOIN_SECONDS = 6.0
 
@@ -65,6 +69,7 @@ class EngineLink(ABC):
     def __init__(self) -> None:
         self._lock = threading.Lock()  # two senders at once would interleave their frames
         self._sinks: dict[int, Sink] = {}
+        self._embedding_sinks: dict[int, EmbeddingSink] = {}
         self._request_ids = itertools.count()
         self._status = EngineStatus("loading")
         self._settled = threading.Event()
@@ -88,25 +93,35 @@ class EngineLink(ABC):
         self, token_ids: list[int], params: SamplingParams, sink: Sink, priority: int = 0
     ) -> int:
         """Queue a sequence; `sink` gets its outputs. Returns the id for `cancel`."""
-        if self._status.state != "ready":
-            raise EngineUnavailable("The model is not ready; try again in a moment.")
+        self._check_ready()
         request_id = next(self._request_ids)
         self._sinks[request_id] = sink
-        try:
-            self._send(Submit(request_id, token_ids, params, priority))
-        except PeerGone:
-            self._sinks.pop(request_id, None)
-            raise EngineUnavailable("The engine has just ended; try again in a moment.") from None
+        self._ask(Submit(request_id, token_ids, params, priority))
+        return request_id
+
+    def embed(self, inputs: list[list[int]], sink: EmbeddingSink) -> int:
+        """Queue inputs; `sink` gets the one answer. Returns the id for `cancel`."""
+        self._check_ready()
+        request_id = next(self._request_ids)
+        self._embedding_sinks[request_id] = sink
+        self._ask(Embed(request_id, inputs))
         return request_id
 
     def cancel(self, request_id: int) -> None:
-        """Free the sequence; its sink hears no more."""
-        if self._sinks.pop(request_id, None) is None:
+        """Free the sequence, or drop the inputs; the sink hears no more."""
+        if not self._forget(request_id):
             return
         try:
             self._send(Cancel(request_id))
         except PeerGone:
             pass  # then it is free already
+
+    def stop(self, request_id: int) -> None:
+        """Free the sequence; its sink still hears its last output."""
+        try:
+            self._send(Cancel(request_id))
+        except PeerGone:
+            pass  # its sink hears of that
 
     def close(self) -> None:
         """End the connection and wait for that; open requests fail with ServerStopping."""
@@ -120,7 +135,23 @@ class EngineLink(ABC):
     def _run(self) -> None:
         """The thread: connections, one after another, until `_stopping`."""
 
-    def _send(self, message: Submit | Cancel) -> None:
+    def _check_ready(self) -> None:
+        if self._status.state != "ready":
+            raise EngineUnavailable("The model is not ready; try again in a moment.")
+
+    def _ask(self, message: Submit | Embed) -> None:
+        try:
+            self._send(message)
+        except PeerGone:
+            self._forget(message.request_id)
+            raise EngineUnavailable("The engine has just ended; try again in a moment.") from None
+
+    def _forget(self, request_id: int) -> bool:
+        """Whether somebody waited for it."""
+        known = self._sinks.pop(request_id, None) or self._embedding_sinks.pop(request_id, None)
+        return known is not None
+
+    def _send(self, message: ToEngine) -> None:
         frame = codec.encode(message)
         with self._lock:
             if self._transport is None:
@@ -154,6 +185,10 @@ class EngineLink(ABC):
                 self._route(SequenceOutput(request_id, (token,)))
             for output in message.outputs:
                 self._route(output)
+        elif isinstance(message, Embedded):
+            # None if it was cancelled while this was on its way.
+            if sink := self._embedding_sinks.pop(message.request_id, None):
+                sink(message)
         elif isinstance(message, Progress):
             self._update(progress=message.fraction)
         elif isinstance(message, Ready):
@@ -174,7 +209,8 @@ class EngineLink(ABC):
         """The engine is gone: tell everybody who waits."""
         self._update(state="down", pid=0)
         sinks, self._sinks = self._sinks, {}
-        for sink in sinks.values():
+        embedding_sinks, self._embedding_sinks = self._embedding_sinks, {}
+        for sink in [*sinks.values(), *embedding_sinks.values()]:
             sink(self._obituary(how))
 
     def _obituary(self, how: str) -> EngineError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,8 @@ import msgspec
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.generation_request import GenerationRequest
-from cria.api.models import ModelCard
+from cria.api.models import Meta, ModelCard
+from cria.api.sampling_fields import MAX_INT32
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.engine_environment import engine_environment
@@ -25,23 +25,25 @@ from cria.errors import (
     ContextLengthExceeded,
     EngineUnavailable,
     ModelNotFound,
+    RequestError,
     SetupError,
 )
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
+from cria.generation.embedding_pipeline import EmbeddingPipeline
 from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
+from cria.generation.overflow import Overflow, Prompt
 from cria.generation.run import Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
+from cria.generation.text_tools import Offload, TextTools
+from cria.ipc.messages import Ready
 from cria.ipc.rendezvous import Rendezvous
 from cria.output.detokenizer import text_of
 from cria.output.processor import OutputProcessor
 from cria.prompt.loading import TextSide, check_native, load_text_side
 from cria.sampling_params import SamplingParams
-
-Offload = Callable[..., Any]
-"""`offload(function, *args)` runs a call that blocks, such as tokenising, out of the way."""
 
 
 class Generation:
@@ -55,15 +57,21 @@ class Generation:
         offload: Offload,
     ) -> None:
         self._client = client
-        self._tokenizer, self._template, self._pieces = text
+        self._tokenizer, self._template, self._pieces, rerank_prompt = text
         self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
         self._offload = offload
+        self.text = TextTools(text, offload)
+        """What can be asked of the text side alone; `require_ready` comes first."""
         self._heartbeats = Heartbeats(config.heartbeat_seconds)
         self.created = int(time.time())
         self.engine_address = ""
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
+        self.model_path = ""
+        self.embeddings = EmbeddingPipeline(
+            client, self._tokenizer, rerank_prompt, offload, self._check_served
+        )
 
     @classmethod
     def open(
@@ -77,6 +85,7 @@ class Generation:
         client.start()
         config = _with_alias(server_config, engine_config.model_path)
         generation = cls(client, text, config, offload)
+        generation.model_path = engine_config.model_path
         if rendezvous is not None:
             generation.engine_address = rendezvous.address
         return generation
@@ -89,7 +98,9 @@ class Generation:
         text = load_text_side(model_path)
         client = EngineGuest(engine_address)
         client.start()
-        return cls(client, text, _with_alias(server_config, model_path), offload)
+        generation = cls(client, text, _with_alias(server_config, model_path), offload)
+        generation.model_path = model_path
+        return generation
 
     @staticmethod
     def check_setup() -> None:
@@ -116,39 +127,51 @@ class Generation:
     def model_card(self) -> ModelCard:
         """What `/v1/models` says."""
         info = self._client.status.info
-        meta: dict[str, int | str] = {"n_vocab": len(self._pieces)}
+        meta: Meta = {"n_vocab": len(self._pieces)}
         if info is not None:
-            meta |= {
-                "n_params": info.num_parameters,
-                "size": info.model_bytes,
-                "n_ctx": info.context_size,
-                "n_slots": info.num_slots,
-            }
+            meta |= describe(info)
         return ModelCard(self.model_ids[0], self.created, meta=meta)
+
+    def require_ready(self, model: str | None = None) -> Ready:
+        """What the engine has told of itself; EngineUnavailable while there is none.
+
+        ModelNotFound if the request names another model.
+        """
+        info = self._check_served(model).info
+        if info is None:
+            raise EngineUnavailable("The model is loading; try again in a moment.")
+        self._tokenizer.context_size = info.context_size
+        return info
+
+    def count_chat_tokens(self, request: ChatCompletionRequest) -> int:
+        """What the usage of this request would say of its prompt, however long that is."""
+        self._check(request)
+        return len(self._offload(self._encode_conversation, request, request.template_messages()))
 
     def start_completion(self, request: CompletionRequest) -> Run:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
-        prompts = [self._encode_prompt(prompt, request.suffix) for prompt in request.prompt_list()]
-        shown = [
-            (token_ids, self._display(request, prompt, token_ids))
-            for prompt, token_ids in zip(request.prompt_list(), prompts, strict=True)
-        ]
-        return self._start(request, shown, RunHead.new("cmpl", self.model_ids[0]), "prompt")
+        overflow = self._overflow(request)
+        prompts = []
+        for each in request.prompt_list():
+            prompt = overflow.fit(self._encode_prompt(each, request.suffix))
+            prompts.append((prompt, self._display(request, each, prompt)))
+        return self._start(request, prompts, overflow, RunHead.new("cmpl", self.model_ids[0]))
 
     def start_chat(self, request: ChatCompletionRequest) -> Run:
         """Render the conversation and submit all choices."""
         self._check(request)
-        prompt = self._offload(self._encode_chat, request)
+        overflow = self._overflow(request)
+        prompt = self._offload(self._encode_chat, request, overflow)
+        display = Display(self._token_texts if request.logprobs else None)
         head = RunHead.new("chatcmpl", self.model_ids[0])
-        texts = self._token_texts if request.logprobs else None
-        run = self._start(request, [(prompt, Display(texts))], head, "messages")
+        run = self._start(request, [(prompt, display)], overflow, head)
         run.warnings += request.unused_options(self._template.variables)
         return run
 
     def start_score(self, request: ScoreRequest) -> Run:
         """Submit the prompt with each continuation; its choices are the continuations' tokens."""
-        self._check_model(request.model)
+        self._require_generator(request.model)
         scored: list[Scored] = self._offload(scored_prompts, self._tokenizer, request)
         for token_ids, _ in scored:
             self._check_length(token_ids, "prompt", num_more=0)
@@ -162,20 +185,27 @@ class Generation:
                 run.add_prompt(token_ids, [params], make_processor, display)
         return run
 
-    def _check(self, request: GenerationRequest) -> None:
-        """What can be checked without tokenising."""
-        self._check_model(request.model)
-        self._tokenizer.check_logit_bias(request.logit_bias)
-
-    def _check_model(self, model: str) -> None:
-        """It is this one, and it is ready."""
-        if model not in self.model_ids:
+    def _check_served(self, model: str | None) -> EngineStatus:
+        """The name is right, if there is one, and the engine ready."""
+        if model is not None and model not in self.model_ids:
             raise ModelNotFound(model)
         status = self._client.status
         if status.state != "ready":
             raise EngineUnavailable(_why_unavailable(status))
-        if status.info is not None:
-            self._tokenizer.context_size = status.info.context_size
+        return status
+
+    def _require_generator(self, model: str) -> None:
+        if not self.require_ready(model).can_generate:
+            raise _cannot_generate(model)
+
+    def _check(self, request: GenerationRequest) -> None:
+        """What can be checked without tokenising."""
+        self._require_generator(request.model)
+        self._tokenizer.check_logit_bias(request.logit_bias)
+        self._tokenizer.check_ids(request.stop_token_ids, "stop_token_ids")
+        self._tokenizer.check_allowed(
+            request.allowed_token_ids, request.banned_ids, may_end=request.may_end_at_once
+        )
 
     def _encode_prompt(self, prompt: str | list[int], suffix: str | None) -> list[int]:
         if not isinstance(prompt, str):
@@ -189,42 +219,67 @@ class Generation:
             token_ids = prompt
         return token_ids
 
-    def _encode_chat(self, request: ChatCompletionRequest) -> list[int]:
-        segments = self._template.render(
-            request.template_messages(),
-            add_generation_prompt=request.opens_answer,
-            continue_last=request.continues_last,
-            kwargs=request.template_kwargs(),
-        )
-        return self._tokenizer.encode_chat(segments)
+    def _encode_chat(self, request: ChatCompletionRequest, overflow: Overflow) -> Prompt:
+        encode = partial(self._encode_conversation, request)
+        return overflow.fit_chat(request.template_messages(), encode)
 
-    def _display(self, request: CompletionRequest, prompt: object, token_ids: list[int]) -> Display:
+    def _encode_conversation(
+        self, request: ChatCompletionRequest, messages: list[dict[str, Any]]
+    ) -> list[int]:
+        return self._tokenizer.encode_chat(self.text.render(request, messages))
+
+    def _overflow(self, request: GenerationRequest) -> Overflow:
+        info = self._client.status.info
+        context_size = MAX_INT32 if info is None else info.context_size
+        return Overflow(request, context_size, self._tokenizer.begin_id)
+
+    def _display(self, request: CompletionRequest, given: object, prompt: Prompt) -> Display:
         params = request.sampling_params()
         texts = None if params.logprobs is None else self._token_texts
         if texts is None and not request.echo:
             return PLAIN
-        text = prompt if isinstance(prompt, str) else text_of(self._pieces, token_ids)
-        return Display(texts, text, request.echo)
+        is_whole = len(prompt.token_ids) == prompt.num_original_tokens
+        if isinstance(given, str) and is_whole:
+            return Display(texts, given, request.echo)
+        return Display(texts, text_of(self._pieces, prompt.token_ids), request.echo)
 
     def _start(
         self,
         request: GenerationRequest,
-        prompts: list[tuple[list[int], Display]],
+        prompts: list[tuple[Prompt, Display]],
+        overflow: Overflow,
         head: RunHead,
-        param: str,
     ) -> Run:
+        param = "messages" if isinstance(request, ChatCompletionRequest) else "prompt"
         params = request.sampling_params()
-        for token_ids, _ in prompts:
-            self._check_length(token_ids, param, min(params.max_tokens, 1))
+        for prompt, _ in prompts:
+            self._check_length(prompt.token_ids, param, min(params.max_tokens, 1))
+        kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
         run = Run(head, self._client, priority=request.level, service_tier=request.tier_served)
         self._heartbeats.add(run)
-        run.warnings = self._clamped(request, max(len(token_ids) for token_ids, _ in prompts))
-        choices = [_for_choice(params, number) for number in range(request.num_candidates)]
-        make_processor = partial(OutputProcessor, self._pieces, request.stop)
+        self._describe(run, request, [prompt for prompt, _ in prompts], overflow)
+        make_processor = partial(
+            OutputProcessor,
+            self._pieces,
+            request.stop,
+            frozenset(request.stop_token_ids),
+            request.min_tokens,
+        )
         with run.submitting():
-            for token_ids, display in prompts:
-                run.add_prompt(token_ids, choices, make_processor, display)
+            for (prompt, display), num_kept in zip(prompts, kept, strict=True):
+                params = msgspec.structs.replace(params, num_kept=num_kept)
+                choices = [_for_choice(params, i) for i in range(request.num_candidates)]
+                run.add_prompt(prompt.token_ids, choices, make_processor, display)
         return run
+
+    def _describe(
+        self, run: Run, request: GenerationRequest, prompts: list[Prompt], overflow: Overflow
+    ) -> None:
+        """What the answer says beside its choices."""
+        longest = max(len(prompt.token_ids) for prompt in prompts)
+        run.warnings = self._clamped(request, longest) + overflow.warnings(prompts)
+        run.truncated = overflow.report(prompts)
+        run.returns_token_ids = request.return_token_ids
 
     def _check_length(self, token_ids: list[int], param: str, num_more: int = 1) -> None:
         info = self._client.status.info
@@ -232,12 +287,33 @@ class Generation:
             raise ContextLengthExceeded(len(token_ids), info.context_size, param=param)
 
     def _clamped(self, request: GenerationRequest, num_prompt_tokens: int) -> tuple[str, ...]:
-        """The token limit, if the context ends before it."""
-        info, limit = self._client.status.info, request.token_limit()
-        if info is None or limit == -1 or num_prompt_tokens + limit <= info.context_size:
+        """The numbers of tokens that the context ends before."""
+        info = self._client.status.info
+        if info is None:
+            return ()
+        if request.overflow.shifts:
             return ()
         newer = getattr(request, "max_completion_tokens", None)
-        return ("max_tokens" if newer is None else "max_completion_tokens",)
+        limits = {
+            "max_tokens" if newer is None else "max_completion_tokens": request.token_limit(),
+            "min_tokens": request.min_tokens,
+        }
+        room = info.context_size - num_prompt_tokens
+        return tuple(name for name, limit in limits.items() if limit > room)
+
+
+def describe(info: Ready) -> Meta:
+    """What the model is, and what it can do."""
+    meta: Meta = {"n_params": info.num_parameters, "size": info.model_bytes}
+    capabilities = []
+    if info.can_generate:
+        capabilities.append("completion")
+        meta |= {"n_ctx": info.context_size, "n_slots": info.num_slots}
+    if info.embedding is not None:
+        capabilities.append("rerank" if info.embedding.pooling == "rank" else "embedding")
+        meta |= {"n_embd": info.embedding.num_dimensions, "pooling": info.embedding.pooling}
+        meta.setdefault("n_ctx", info.embedding.context_size)
+    return meta | {"capabilities": capabilities}
 
 
 def model_name(path: str) -> str:
@@ -254,6 +330,14 @@ def _for_choice(params: SamplingParams, number: int) -> SamplingParams:
     if params.seed is None or number == 0:
         return params
     return msgspec.structs.replace(params, seed=(params.seed + number) % (2**32 - 1))
+
+
+def _cannot_generate(model: str) -> RequestError:
+    return RequestError(
+        f"The model `{model}` cannot generate text, it only embeds. Use /v1/embeddings.",
+        param="model",
+        code="unsupported_value",
+    )
 
 
 def _why_unavailable(status: EngineStatus) -> str:

@@ -16,12 +16,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from cria.api.extras import Extras, Truncated
 from cria.api.logprobs import ScoredToken
+from cria.api.timings import Timings, timings_object, total
 from cria.api.usage import Usage
 from cria.errors import ClientGone, CriaError, EngineError, EngineUnavailable
 from cria.generation.answer_tokens import PLAIN, AnswerTokens, Display, prompt_tokens
 from cria.generation.engine_link import EngineLink
-from cria.ipc.messages import FinishReason, SequenceOutput
+from cria.ipc.messages import FinishReason, SequenceOutput, SequenceTimings
 from cria.logprobs import TokenLogprobs
 from cria.output.processor import OutputProcessor
 from cria.sampling_params import SamplingParams
@@ -33,6 +35,8 @@ class ChoiceDelta(msgspec.Struct, frozen=True):
     index: int
     text: str
     tokens: tuple[ScoredToken, ...] = ()
+    token_ids: tuple[int, ...] | None = None
+    """All since the last event of this choice; None unless they were asked for."""
 
 
 class ChoiceFinished(msgspec.Struct, frozen=True):
@@ -40,6 +44,10 @@ class ChoiceFinished(msgspec.Struct, frozen=True):
 
     index: int
     finish_reason: str
+    token_ids: tuple[int, ...] | None = None
+    """Those that have made no text."""
+    extras: Extras = Extras()
+    """What is known of this choice alone."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -66,9 +74,15 @@ class _Choice:
     """One generation: its sequence in the engine and the state of its text."""
 
     def __init__(
-        self, processor: OutputProcessor, display: Display, *, counts_cached: bool
+        self,
+        processor: OutputProcessor,
+        prompt: list[int],
+        display: Display,
+        *,
+        counts_cached: bool,
     ) -> None:
         self.processor = processor
+        self.prompt = prompt
         self.display = display
         self.prompt_logprobs: list[TokenLogprobs] = []
         self.tokens = (
@@ -80,9 +94,13 @@ class _Choice:
         """The prompt is still to be shown."""
         self.counts_cached = counts_cached
         """The prompt's first choice: what the others find in the cache is its work."""
-        self.prompt: list[int] = []
         self.request_id = -1
-        self.num_tokens = 0
+        self.num_tokens = self.num_shifts = 0
+        self.is_timed = self.is_stopping = False
+        """Stopping: its text is complete, and its last output still to come, with its timings."""
+        self.timings: Timings | None = None
+        self.token_ids: list[int] | None = None
+        """Those that no event has told yet, if they are to be told."""
         self.done = False
 
     def echo(self) -> tuple[ScoredToken, ...]:
@@ -96,6 +114,25 @@ class _Choice:
         if self.tokens is None:
             return self.processor.feed(output.token_ids)
         return self.tokens.feed(output.token_ids, output.logprobs)
+
+    def count(self, output: SequenceOutput) -> None:
+        """What the sequence says beside its text."""
+        self.num_tokens += len(output.token_ids)
+        self.num_shifts = max(self.num_shifts, output.num_shifts)
+        self.prompt_logprobs += output.prompt_logprobs
+        if self.token_ids is not None:
+            self.token_ids += output.token_ids
+
+    def take_tokens(self, *, is_final: bool) -> tuple[ScoredToken, ...]:
+        """Those of the text that has left, if the answer shows tokens."""
+        return self.tokens.take(is_final=is_final) if self.tokens else ()
+
+    def take_token_ids(self) -> tuple[int, ...] | None:
+        """Each of them once."""
+        if self.token_ids is None:
+            return None
+        taken, self.token_ids = tuple(self.token_ids), []
+        return taken
 
 
 class Run:
@@ -122,6 +159,10 @@ class Run:
         self._cancelled = False
         self.warnings: tuple[str, ...] = ()
         """Paths of request fields that could not be honoured to the letter."""
+        self.truncated: Truncated | None = None
+        """What the request's policy has made of the prompts, if it has one."""
+        self.returns_token_ids = False
+        """To be set before the first prompt is added."""
 
     @property
     def num_choices(self) -> int:
@@ -155,6 +196,16 @@ class Run:
             self.cancel()
             raise
 
+    @property
+    def extras(self) -> Extras:
+        """What the request asked for beyond OpenAI's members; complete when `events()` ended."""
+        timings = [choice.timings for choice in self._choices if choice.timings is not None]
+        return Extras(timings_object(total(timings)) if timings else None, self._truncated())
+
+    def prompt_token_ids(self, index: int) -> list[int] | None:
+        """The prompt of one choice, as it was computed, if it is to be returned."""
+        return self._choices[index].prompt if self.returns_token_ids else None
+
     def add_prompt(
         self,
         token_ids: list[int],
@@ -165,8 +216,9 @@ class Run:
         """Submit one generation per `params`; EngineUnavailable if there is no engine for it."""
         self._num_prompt_tokens += len(token_ids)
         for number, each in enumerate(params):
-            choice = _Choice(make_processor(), display, counts_cached=number == 0)
-            choice.prompt = token_ids
+            choice = _Choice(make_processor(), token_ids, display, counts_cached=number == 0)
+            choice.is_timed = each.timings
+            choice.token_ids = [] if self.returns_token_ids else None
             self._choices.append(choice)
             sink = partial(self._put, len(self._choices) - 1)
             choice.request_id = self._client.submit(token_ids, each, sink, self._priority)
@@ -208,13 +260,23 @@ class Run:
         elif not self._choices[index].done:
             yield from self._advance(index, self._choices[index], output)
 
+    def _truncated(self) -> Truncated | None:
+        if self.truncated is None:
+            return None
+        shifts = sum(choice.num_shifts for choice in self._choices)
+        told = msgspec.structs.replace(self.truncated, shifts=shifts)
+        return told if told.says_something else None
+
     def _advance(self, index: int, choice: _Choice, output: SequenceOutput) -> Iterator[Event]:
+        if choice.is_stopping:
+            if output.finish_reason is not None:
+                yield self._finish(index, choice, "stop", output)
+            return
         if output.finish_reason is FinishReason.ERROR:
             raise EngineError(f"The engine could not go on: {output.error}.")
-        choice.num_tokens += len(output.token_ids)
+        choice.count(output)
         if choice.counts_cached:
             self._num_cached_tokens += output.num_cached_tokens
-        choice.prompt_logprobs += output.prompt_logprobs
         reason = _wire_reason(output.finish_reason)
         if choice.echoes and (output.token_ids or reason):
             yield ChoiceDelta(index, choice.display.prompt_text, choice.echo())
@@ -222,20 +284,52 @@ class Run:
         if reason is not None:
             choice.num_tokens = output.num_generated_tokens
             text += choice.processor.flush()
+        is_final = reason is not None or choice.processor.stopped
         if choice.processor.stopped:
-            self._client.cancel(choice.request_id)
-            reason = "stop"
-        tokens = choice.tokens.take(is_final=reason is not None) if choice.tokens else ()
+            reason = self._stop(choice, is_over=reason is not None)
+        tokens = choice.take_tokens(is_final=is_final)
         if text or tokens:
-            yield ChoiceDelta(index, text, tokens)
+            yield ChoiceDelta(index, text, tokens, choice.take_token_ids())
         if reason is not None:
-            choice.done = True
-            yield ChoiceFinished(index, reason)
+            yield self._finish(index, choice, reason, output)
+
+    def _stop(self, choice: _Choice, *, is_over: bool) -> str | None:
+        """A stop string ends the choice, at once unless its timings are still to come."""
+        if is_over or not choice.is_timed:
+            self._client.cancel(choice.request_id)
+            return "stop"
+        choice.is_stopping = True
+        self._client.stop(choice.request_id)
+        return None
+
+    def _finish(
+        self, index: int, choice: _Choice, reason: str, last: SequenceOutput
+    ) -> ChoiceFinished:
+        choice.done = True
+        extras = Extras()
+        if last.timings is not None:
+            choice.timings = _timings(last.timings, last.num_generated_tokens)
+            extras = Extras(timings_object(choice.timings))
+        return ChoiceFinished(index, reason, choice.take_token_ids(), extras)
 
     def _cancel_open_choices(self) -> None:
         for choice in self._choices:
             if not choice.done and choice.request_id >= 0:
                 self._client.cancel(choice.request_id)
+
+
+def _timings(told: SequenceTimings, num_generated: int) -> Timings:
+    return Timings(
+        queue=told.queue_seconds,
+        prefill=told.prefill_seconds,
+        decode=told.decode_seconds,
+        num_computed=told.num_prompt_tokens - told.num_cached_tokens,
+        num_cached=told.num_cached_tokens,
+        num_generated=num_generated,
+        num_further=max(0, num_generated - 1),
+        cache_limit=told.cache_limit.reason.value,
+        num_same=told.cache_limit.num_same_tokens,
+    )
 
 
 def _wire_reason(reason: FinishReason | None) -> str | None:

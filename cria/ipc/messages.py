@@ -1,9 +1,10 @@
 """Every message between the server process and the engine process.
 
-1. Server to engine: `Submit`, `Cancel`. Engine to server: first one of `Ready` or `LoadFailed`,
-   then `StepOutput`. Token ids cross, text never does.
-2. Every `Submit` is answered by exactly one `SequenceOutput` with a `finish_reason`, also when
-   it was refused, cancelled or failed. A `Cancel` for a sequence that has ended is ignored.
+1. Server to engine: `Submit`, `Embed`, `Cancel`. Engine to server: first one of `Ready` or
+   `LoadFailed`, then `StepOutput` and `Embedded`. Token ids cross, text never does.
+2. Every `Submit` is answered by exactly one `SequenceOutput` with a `finish_reason`, and every
+   `Embed` by exactly one `Embedded`, also when it was refused, cancelled or failed. A `Cancel` for
+   what has ended is ignored.
 3. One message per engine step, for all sequences together; never one per token.
 4. End of file on either side is the death notice: the engine exits, the server fails every open
    request. A frame that does not decode counts as end of file.
@@ -42,8 +43,15 @@ class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Lower is sooner; each level is worth some seconds of waiting."""
 
 
+class Embed(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Make one vector of each input; ids are shared with `Submit`."""
+
+    request_id: int
+    inputs: list[list[int]]
+
+
 class Cancel(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Nobody waits for this sequence any more: free it within the current step."""
+    """Nobody waits for this request any more: free it within the current step."""
 
     request_id: int
 
@@ -52,6 +60,18 @@ class Progress(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The share of the weights that is loaded, 0 to 1."""
 
     fraction: float
+
+
+class EmbeddingInfo(msgspec.Struct, frozen=True, array_like=True):
+    """What an engine makes of an `Embed`."""
+
+    num_dimensions: int
+    """Numbers in each vector."""
+    context_size: int
+    """Tokens that one input may have."""
+    pooling: str
+    """How the vectors of an input's tokens become one: a name of `config.POOLINGS`. With `rank`
+    there is none: the first number says how well a document answers a query."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -71,12 +91,57 @@ class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
     warnings: list[str]
     """What was asked for and could not be had, one sentence each."""
     kv_layout: str = "unified"
+    can_generate: bool = True
+    """False for models that only embed: every `Submit` is refused."""
+    embedding: EmbeddingInfo | None = None
+    """None if the model cannot embed: every `Embed` is refused."""
 
 
 class LoadFailed(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The model cannot be served; the engine exits after this."""
 
     reason: str
+
+
+class CacheLimitReason(str, enum.Enum):
+    """Why no more of a prompt was taken over from the prefix cache."""
+
+    DISABLED = "disabled"
+    """The prefix cache is off, or the model's cache cannot be divided."""
+    NO_MATCH = "no_match"
+    """Nothing in the cache begins like the prompt."""
+    DIFFERS_AT = "differs_at"
+    """What is in the cache goes on differently."""
+    CACHE_ENDS = "cache_ends"
+    """There is no more of it in the cache: the prompt goes on, or the rest was evicted."""
+    TOO_SHORT = "too_short"
+    """So little is the same that to copy it would not pay."""
+    LOGPROBS = "logprobs"
+    """The log probabilities of the tokens from there on are wanted: they must be computed."""
+    WHOLE_PROMPT = "whole_prompt"
+    """All but the last token, which must always be computed."""
+
+
+class CacheLimit(msgspec.Struct, frozen=True, array_like=True):
+    """The reason, and how many tokens at the beginning are the same as in the cache."""
+
+    reason: CacheLimitReason = CacheLimitReason.NO_MATCH
+    num_same_tokens: int = 0
+
+
+class SequenceTimings(msgspec.Struct, frozen=True, array_like=True):
+    """What a sequence spent its time on; the three times follow each other without a gap."""
+
+    queue_seconds: float
+    """Until it was first admitted."""
+    prefill_seconds: float
+    """Until its first token."""
+    decode_seconds: float
+    """From its first token to its end; preemptions and shifts are part of it."""
+    num_prompt_tokens: int
+    num_cached_tokens: int
+    """Those of them that did not have to be computed."""
+    cache_limit: CacheLimit
 
 
 class SequenceOutput(msgspec.Struct, frozen=True, array_like=True):
@@ -95,6 +160,10 @@ class SequenceOutput(msgspec.Struct, frozen=True, array_like=True):
     """Of the token, if the sequence asks for them."""
     prompt_logprobs: list[TokenLogprobs] = []
     """Of further tokens of the prompt, in order; all of them come before the first token."""
+    num_shifts: int = 0
+    """With the tokens before and after a context shift: how often it was shifted so far."""
+    timings: SequenceTimings | None = None
+    """On the last output, if they were asked for."""
 
 
 class EngineStats(msgspec.Struct, frozen=True, array_like=True):
@@ -119,6 +188,8 @@ class EngineStats(msgspec.Struct, frozen=True, array_like=True):
     stalls: tuple[int, ...] = ()
     """A histogram of the pauses between two tokens of a sequence: how many were not longer than
     each of `STALL_BOUNDS_MS`, the longer ones last."""
+    embedded_inputs_total: int = 0
+    embedded_tokens_total: int = 0
 
 
 class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -133,5 +204,14 @@ class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):
     token_ids: list[int] = []
 
 
-ToEngine = Submit | Cancel
-ToServer = Progress | Ready | LoadFailed | StepOutput
+class Embedded(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """All that became of one `Embed`."""
+
+    request_id: int
+    vectors: bytes = b""
+    """One after the other in the order of the inputs, as little-endian 32-bit floats."""
+    error: str | None = None
+
+
+ToEngine = Submit | Embed | Cancel
+ToServer = Progress | Ready | LoadFailed | StepOutput | Embedded

@@ -116,7 +116,7 @@ class Context(NativeHandle):
         batch.struct.n_tokens = batch.num_tokens
         code = self.library.cria_decode(self.pointer, batch.struct_pointer, *self._limits)
         if code == INVALID:
-            self._explain(batch)
+            explain_invalid(batch, *self._limits)
         if code:
             log.drain(self.library)
             raise DecodeError(code)
@@ -175,15 +175,6 @@ class Context(NativeHandle):
         if not 0 <= sequence_id < self.num_sequences:
             raise NativeError(f"sequence id {sequence_id} is not in 0..{self.num_sequences - 1}")
 
-    def _explain(self, batch: Batch) -> None:
-        """Say what is wrong with a batch that would have ended the process."""
-        count = batch.num_tokens
-        _check_range("token id", batch.token[:count], self.vocab_size)
-        _check_range("sequence id", batch.sequence_id[:count], self.num_sequences)
-        _check_range("position", batch.position[:count], self.num_cells)
-        if np.count_nonzero(batch.output[:count]) > self.num_outputs:
-            raise NativeError(f"a batch has more than {self.num_outputs} rows of logits")
-
 
 class DecodeError(NativeError):
     """`llama_decode` returned `code`, not 0."""
@@ -212,6 +203,18 @@ def _params(model: Model, options: ContextOptions) -> structs.llama_context_para
     params.type_v = CACHE_TYPES[options.cache_type_v]
     params.kv_unified = options.unified
     return params
+
+
+def explain_invalid(
+    batch: Batch, vocab_size: int, num_sequences: int, num_positions: int, num_rows: int
+) -> None:
+    """Say what is wrong with a batch that would have ended the process."""
+    count = batch.num_tokens
+    _check_range("token id", batch.token[:count], vocab_size)
+    _check_range("sequence id", batch.sequence_id[:count], num_sequences)
+    _check_range("position", batch.position[:count], num_positions)
+    if np.count_nonzero(batch.output[:count]) > num_rows:
+        raise NativeError(f"a batch has more than {num_rows} rows of output")
 
 
 def _check_range(what: str, values: npt.NDArray[np.int32], limit: int) -> None:

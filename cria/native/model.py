@@ -21,6 +21,15 @@ SPLIT_MODES = {
     for name in ("none", "layer", "row", "tensor")
 }
 
+NEVER_CAUSAL = frozenset({"gemma-embedding"})
+"""Architectures whose files need not say that they only embed."""
+
+POOLING_TYPES = {
+    name: structs.ENUMS[f"LLAMA_POOLING_TYPE_{name.upper()}"]
+    for name in ("none", "mean", "cls", "last", "rank")
+}
+_POOLING_NAMES = {str(value): name for name, value in POOLING_TYPES.items()}
+
 
 class ModelOptions(msgspec.Struct, frozen=True):
     """How to load; the defaults load the weights into main memory by mmap."""
@@ -77,10 +86,37 @@ class Model(NativeHandle):
 
     @property
     def has_decoder(self) -> bool:
-        """False for models that only embed."""
-        return bool(self.library.llama_model_has_decoder(self.pointer)) and not (
-            self.metadata(f"{self.architecture}.attention.causal") == "false"
+        """False for models that only embed: every token sees those after it too."""
+        return (
+            bool(self.library.llama_model_has_decoder(self.pointer))
+            and self.metadata(f"{self.architecture}.attention.causal") != "false"
+            and self.architecture not in NEVER_CAUSAL
         )
+
+    @property
+    def can_embed(self) -> bool:
+        """False for models with an encoder and a decoder: which one is to embed?"""
+        library = self.library
+        return not (
+            library.llama_model_has_encoder(self.pointer)
+            and library.llama_model_has_decoder(self.pointer)
+        )
+
+    @property
+    def pooling(self) -> str:
+        """A name of `config.POOLINGS`, as the file says; `none` if it says nothing."""
+        value = self.metadata(f"{self.architecture}.pooling_type") or ""
+        return _POOLING_NAMES.get(value, "none")
+
+    @property
+    def embedding_size(self) -> int:
+        """Numbers in an embedding."""
+        return int(self.library.llama_model_n_embd_out(self.pointer))
+
+    @property
+    def num_classes(self) -> int:
+        """Numbers that the classification head gives; of a reranker 1 or 2."""
+        return int(self.library.llama_model_n_cls_out(self.pointer))
 
     @property
     def has_plain_cache(self) -> bool:
@@ -117,9 +153,10 @@ class Model(NativeHandle):
         per_head = key * type_k_bytes + value * type_v_bytes
         return self.num_layers * self._number("attention.head_count_kv", heads) * per_head
 
-    def chat_template(self) -> str | None:
-        """The Jinja source of `tokenizer.chat_template`."""
-        source = self.library.llama_model_chat_template(self.pointer, None)
+    def chat_template(self, name: str | None = None) -> str | None:
+        """The Jinja source of `tokenizer.chat_template`, or of the one with a name of its own."""
+        encoded = None if name is None else name.encode()
+        source = self.library.llama_model_chat_template(self.pointer, encoded)
         return None if source is None else source.decode("utf-8", "replace")
 
     def metadata(self, key: str) -> str | None:

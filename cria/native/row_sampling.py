@@ -7,10 +7,8 @@ import numpy.typing as npt
 
 from cria.logprobs import MAX_TOP_LOGPROBS, TokenLogprobs
 from cria.native.library import Library
-from cria.native.sampler import DirectSampler, SamplerChain
-
-Sampler = DirectSampler | SamplerChain | None
-"""None chooses the most likely token."""
+from cria.native.sampler import Sampler
+from cria.native.sampler_chain import SamplerChain
 
 MAX_THREADS = 16
 """Beyond this the rows of a step are too few, and memory is the limit."""

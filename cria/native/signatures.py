@@ -131,6 +131,12 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_model_n_params", c_uint64, (ModelPointer,)),
     # bool llama_model_has_decoder(const struct llama_model * model);
     Row("llama_model_has_decoder", c_bool, (ModelPointer,)),
+    # bool llama_model_has_encoder(const struct llama_model * model);
+    Row("llama_model_has_encoder", c_bool, (ModelPointer,)),
+    # int32_t llama_model_n_embd_out(const struct llama_model * model);
+    Row("llama_model_n_embd_out", c_int32, (ModelPointer,)),
+    # uint32_t llama_model_n_cls_out(const struct llama_model * model);
+    Row("llama_model_n_cls_out", c_uint32, (ModelPointer,)),
     # int32_t llama_model_n_swa(const struct llama_model * model);
     Row("llama_model_n_swa", c_int32, (ModelPointer,)),
     # bool llama_model_is_recurrent(const struct llama_model * model);
@@ -149,10 +155,16 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_vocab_bos", c_int32, (VocabPointer,)),
     # llama_token llama_vocab_eos(const struct llama_vocab * vocab);
     Row("llama_vocab_eos", c_int32, (VocabPointer,)),
+    # llama_token llama_vocab_pad(const struct llama_vocab * vocab);
+    Row("llama_vocab_pad", c_int32, (VocabPointer,)),
+    # llama_token llama_vocab_sep(const struct llama_vocab * vocab);
+    Row("llama_vocab_sep", c_int32, (VocabPointer,)),
     # bool llama_vocab_get_add_bos(const struct llama_vocab * vocab);
     Row("llama_vocab_get_add_bos", c_bool, (VocabPointer,)),
     # bool llama_vocab_get_add_eos(const struct llama_vocab * vocab);
     Row("llama_vocab_get_add_eos", c_bool, (VocabPointer,)),
+    # bool llama_vocab_get_add_sep(const struct llama_vocab * vocab);
+    Row("llama_vocab_get_add_sep", c_bool, (VocabPointer,)),
     # bool llama_vocab_is_eog(const struct llama_vocab * vocab, llama_token token);
     Row("llama_vocab_is_eog", c_bool, (VocabPointer, c_int32)),
     # llama_token llama_vocab_fim_pre(const struct llama_vocab * vocab);
@@ -173,6 +185,14 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_n_batch", c_uint32, (ContextPointer,)),
     # uint32_t llama_n_seq_max(const struct llama_context * ctx);
     Row("llama_n_seq_max", c_uint32, (ContextPointer,)),
+    # enum llama_pooling_type llama_pooling_type(const struct llama_context * ctx);
+    Row("llama_pooling_type", c_int, (ContextPointer,)),
+    # bool llama_get_causal_attn(const struct llama_context * ctx);
+    Row("llama_get_causal_attn", c_bool, (ContextPointer,)),
+    # float * llama_get_embeddings(struct llama_context * ctx);
+    Row("llama_get_embeddings", c_void_p, (ContextPointer,), is_null),
+    # float * llama_get_embeddings_seq(struct llama_context * ctx, llama_seq_id seq_id);
+    Row("llama_get_embeddings_seq", c_void_p, (ContextPointer, c_int32), is_null),
     # float * llama_get_logits(struct llama_context * ctx);
     Row("llama_get_logits", c_void_p, (ContextPointer,), is_null),
     # float * llama_get_logits_ith(struct llama_context * ctx, int32_t i);
@@ -221,6 +241,30 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_sampler_init_min_p", SamplerPointer, (c_float, c_size_t), is_null),
     # struct llama_sampler * llama_sampler_init_temp(float t);
     Row("llama_sampler_init_temp", SamplerPointer, (c_float,), is_null),
+    # struct llama_sampler * llama_sampler_clone(const struct llama_sampler * smpl);
+    Row("llama_sampler_clone", SamplerPointer, (SamplerPointer,), is_null),
+    # struct llama_sampler * llama_sampler_init_typical(float p, size_t min_keep);
+    Row("llama_sampler_init_typical", SamplerPointer, (c_float, c_size_t), is_null),
+    # struct llama_sampler * llama_sampler_init_top_n_sigma(float n);
+    Row("llama_sampler_init_top_n_sigma", SamplerPointer, (c_float,), is_null),
+    # struct llama_sampler * llama_sampler_init_xtc(float p, float t, size_t min_keep,
+    #     uint32_t seed);
+    Row("llama_sampler_init_xtc", SamplerPointer, (c_float, c_float, c_size_t, c_uint32), is_null),
+    # struct llama_sampler * llama_sampler_init_temp_ext(float t, float delta, float exponent);
+    Row("llama_sampler_init_temp_ext", SamplerPointer, (c_float, c_float, c_float), is_null),
+    # struct llama_sampler * llama_sampler_init_mirostat(int32_t n_vocab, uint32_t seed, float tau,
+    #     float eta, int32_t m);
+    Row(
+        "llama_sampler_init_mirostat",
+        SamplerPointer,
+        (c_int32, c_uint32, c_float, c_float, c_int32),
+        is_null,
+    ),
+    # struct llama_sampler * llama_sampler_init_mirostat_v2(uint32_t seed, float tau, float eta);
+    Row("llama_sampler_init_mirostat_v2", SamplerPointer, (c_uint32, c_float, c_float), is_null),
+    # struct llama_sampler * llama_sampler_init_adaptive_p(float target, float decay,
+    #     uint32_t seed);
+    Row("llama_sampler_init_adaptive_p", SamplerPointer, (c_float, c_float, c_uint32), is_null),
     # struct llama_sampler * llama_sampler_init_penalties(int32_t n_vocab, int32_t penalty_last_n,
     #     float penalty_repeat, float penalty_freq, float penalty_present);
     Row(
@@ -311,6 +355,33 @@ CRIA: tuple[Row, ...] = (
         (c_void_p, c_int32, c_int32, c_void_p, c_int32, c_void_p, c_void_p, c_void_p),
         is_exception,
     ),
+    # int32_t cria_direct_hold_back(void * sampler, const llama_token * tokens, int32_t n_tokens,
+    #     int32_t count);
+    Row(
+        "cria_direct_hold_back",
+        c_int32,
+        (DirectPointer, c_void_p, c_int32, c_int32),
+        is_exception,
+    ),
+    # void * cria_chain_hold_back(const llama_token * tokens, int32_t n_tokens, int32_t count);
+    Row("cria_chain_hold_back", SamplerPointer, (c_void_p, c_int32, c_int32), is_null),
+    # void * cria_chain_allow(const llama_token * tokens, int32_t n_tokens);
+    Row("cria_chain_allow", SamplerPointer, (c_void_p, c_int32), is_null),
+    # void * cria_chain_drop_impossible(void);
+    Row("cria_chain_drop_impossible", SamplerPointer, (), is_null),
+    # void * cria_chain_level(void);
+    Row("cria_chain_level", SamplerPointer, (), is_null),
+    # void * cria_chain_dry(const llama_vocab * vocab, float multiplier, float base,
+    #     int32_t allowed_length, int32_t last_n, const char ** breakers, size_t n_breakers);
+    Row(
+        "cria_chain_dry",
+        SamplerPointer,
+        (VocabPointer, c_float, c_float, c_int32, c_int32, POINTER(c_char_p), c_size_t),
+        is_null,
+    ),
+    # int32_t cria_accept_each(llama_sampler * sampler, const llama_token * tokens,
+    #     int32_t n_tokens);
+    Row("cria_accept_each", c_int32, (SamplerPointer, c_void_p, c_int32), is_exception),
 )
 
 # What a libllama returns from its default-parameter functions if its structs are laid out as the

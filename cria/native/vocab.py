@@ -36,6 +36,15 @@ class Vocab:
         return _id_or_none(self.library.llama_vocab_eos(self.pointer))
 
     @property
+    def pad_id(self) -> int | None:
+        return _id_or_none(self.library.llama_vocab_pad(self.pointer))
+
+    @property
+    def sep_id(self) -> int | None:
+        """Between two texts that belong together, such as a question and a document."""
+        return _id_or_none(self.library.llama_vocab_sep(self.pointer))
+
+    @property
     def add_bos(self) -> bool:
         """The model was trained with a begin-of-sequence token."""
         return bool(self.library.llama_vocab_get_add_bos(self.pointer))
@@ -43,6 +52,10 @@ class Vocab:
     @property
     def add_eos(self) -> bool:
         return bool(self.library.llama_vocab_get_add_eos(self.pointer))
+
+    @property
+    def add_sep(self) -> bool:
+        return bool(self.library.llama_vocab_get_add_sep(self.pointer))
 
     @property
     def fim_ids(self) -> tuple[int, int, int] | None:

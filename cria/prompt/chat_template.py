@@ -57,6 +57,11 @@ class ChatTemplate:
         """The names that the template looks up, those that a request could set among them."""
         self.form = probe(self._try_render) if self._template else MessageForm()
 
+    @property
+    def source(self) -> str:
+        """What the model brought; empty if there is nothing that works."""
+        return "" if self.problem else self._source
+
     @classmethod
     def unusable(cls, problem: str) -> ChatTemplate:
         """Stands in for a template that must not even be compiled; every use says why."""

@@ -12,6 +12,7 @@ from cria.native import library, log
 from cria.native.model import Model, ModelOptions
 from cria.native.vocab import Vocab
 from cria.prompt.chat_template import ChatTemplate
+from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.template_trial import problem_of
 from cria.prompt.tokenizer import Tokenizer
 
@@ -25,6 +26,7 @@ class TextSide(NamedTuple):
     template: ChatTemplate
     pieces: list[bytes]
     """The bytes of each token as they appear in text."""
+    rerank_prompt: RerankPrompt
 
 
 def check_native() -> None:
@@ -41,7 +43,10 @@ def load_text_side(path: str) -> TextSide:
     vocab = model.vocab
     tokenizer = Tokenizer(vocab)
     template = _load_template(model.chat_template(), vocab, tokenizer)
-    return TextSide(tokenizer, template, vocab.pieces)
+    if template.problem and model.has_decoder:
+        logger.warning("%s Only /v1/completions will work.", template.problem)
+    rerank_prompt = RerankPrompt(vocab, model.chat_template("rerank"), tokenizer.control_texts)
+    return TextSide(tokenizer, template, vocab.pieces, rerank_prompt)
 
 
 def _load_template(source: str | None, vocab: Vocab, tokenizer: Tokenizer) -> ChatTemplate:
@@ -49,12 +54,8 @@ def _load_template(source: str | None, vocab: Vocab, tokenizer: Tokenizer) -> Ch
     bos_token, eos_token = _text_of(vocab, vocab.bos_id), _text_of(vocab, vocab.eos_id)
     problem = problem_of(source, bos_token, eos_token) if source else None
     if problem:
-        template = ChatTemplate.unusable(problem)
-    else:
-        template = ChatTemplate(source, bos_token, eos_token, tokenizer.control_texts)
-    if template.problem:
-        logger.warning("%s Only /v1/completions will work.", template.problem)
-    return template
+        return ChatTemplate.unusable(problem)
+    return ChatTemplate(source, bos_token, eos_token, tokenizer.control_texts)
 
 
 def _text_of(vocab: Vocab, token_id: int | None) -> str:

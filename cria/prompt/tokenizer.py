@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cria.errors import RequestError
 
@@ -28,16 +28,34 @@ class Vocabulary(Protocol):
     @property
     def eos_id(self) -> int | None: ...
     @property
+    def pad_id(self) -> int | None: ...
+    @property
+    def sep_id(self) -> int | None: ...
+    @property
     def add_bos(self) -> bool: ...
     @property
     def add_eos(self) -> bool: ...
     @property
+    def add_sep(self) -> bool: ...
+    @property
     def fim_ids(self) -> tuple[int, int, int] | None: ...
+    @property
+    def end_of_generation_ids(self) -> tuple[int, ...]: ...
     @property
     def pieces(self) -> list[bytes]: ...
     @property
     def control_pieces(self) -> list[bytes]: ...
     def tokenize(self, text: bytes, *, add_special: bool, parse_special: bool) -> list[int]: ...
+
+
+class SpecialTokens(NamedTuple):
+    """How they are written, None for those that the model lacks; and which of them it adds."""
+
+    bos: str | None
+    eos: str | None
+    pad: str | None
+    add_bos: bool
+    add_eos: bool
 
 
 class Tokenizer:
@@ -62,6 +80,11 @@ class Tokenizer:
         """The same with control tokens by name."""
         return self._vocab.control_pieces
 
+    @property
+    def begin_id(self) -> int | None:
+        """The token that is put before every prompt, if this model wants one."""
+        return self._vocab.bos_id if self._vocab.add_bos else None
+
     @cached_property
     def control_texts(self) -> frozenset[str]:
         """How the control tokens are written."""
@@ -69,18 +92,39 @@ class Tokenizer:
         pairs = zip(self.pieces, vocab.control_pieces, strict=True)
         return frozenset(text.decode("utf-8", "replace") for piece, text in pairs if not piece)
 
+    @property
+    def special_tokens(self) -> SpecialTokens:
+        """Those with which a text begins and ends, and the one that fills gaps."""
+        vocab = self._vocab
+        return SpecialTokens(
+            self._text_of(vocab.bos_id),
+            self._text_of(vocab.eos_id),
+            self._text_of(vocab.pad_id),
+            vocab.add_bos,
+            vocab.add_eos,
+        )
+
     def encode_text(self, text: str) -> list[int]:
         """A plain prompt, control tokens parsed: its author is in charge of the whole text."""
-        data = self._checked_bytes([text], "prompt")[0]
+        data = self.check_size([text], "prompt", self.context_size)[0]
         ids = self._vocab.tokenize(data, add_special=True, parse_special=True)
         if self._vocab.add_eos and ids[-1:] == [self._vocab.eos_id]:
             ids.pop()  # A prompt that ended here could not be continued.
-        return ids or self._begin_of_sequence()
+        return ids or self._begin_of_sequence("prompt")
+
+    def encode_whole(self, text: str, context_size: int) -> list[int]:
+        """A text to embed, between the tokens that the model was trained with.
+
+        Other than a prompt it ends: an end-of-sequence token stays.
+        """
+        data = self.check_size([text], "input", context_size)[0]
+        ids = self._vocab.tokenize(data, add_special=True, parse_special=True)
+        return ids or self._begin_of_sequence("input")
 
     def encode_chat(self, segments: Sequence[str]) -> list[int]:
         """A rendered conversation, as `ChatTemplate.render` returns it."""
         ids: list[int] = []
-        for data in self._checked_bytes(segments, "messages"):
+        for data in self.check_size(segments, "messages", self.context_size):
             ids += self._vocab.tokenize(data, add_special=False, parse_special=True)
         if self._vocab.add_bos and ids[:1] != self._bos:
             ids[:0] = self._bos
@@ -100,15 +144,48 @@ class Tokenizer:
                 code="unsupported_parameter",
             )
         texts = [prefix, suffix] if isinstance(prefix, str) else [suffix]
-        encoded = [self._encode_plain(data) for data in self._checked_bytes(texts, "prompt")]
+        encoded = [
+            self._encode_plain(data) for data in self.check_size(texts, "prompt", self.context_size)
+        ]
         prefix_ids = encoded[0] if isinstance(prefix, str) else prefix
         before_prefix, before_suffix, before_middle = self._vocab.fim_ids
         begin = self._bos if self._vocab.add_bos else []
         return [*begin, before_prefix, *prefix_ids, before_suffix, *encoded[-1], before_middle]
 
-    def check_ids(self, token_ids: Iterable[int], param: str) -> None:
-        """Raise for the first id that is not in the vocabulary."""
-        for index, token_id in enumerate(token_ids):
+    def check_size(self, texts: Sequence[str], param: str, size: int | None) -> list[bytes]:
+        """The bytes of texts that may fit into so many tokens; RequestError if they cannot."""
+        data = [text.encode() for text in texts]
+        _check_num_bytes(sum(map(len, data)), param, size)
+        return data
+
+    def encode_parts(
+        self, parts: Sequence[str | int], param: str, *, add_special: bool, parse_special: bool
+    ) -> list[int]:
+        """Text and token ids in turns, as they stand; `add_special` holds for a text in front."""
+        texts = [part for part in parts if isinstance(part, str)]
+        data = iter(self.check_size(texts, param, self.context_size))
+        ids: list[int] = []
+        for index, part in enumerate(parts):
+            if isinstance(part, int):
+                self.check_ids([part], param, start=index)
+                ids.append(part)
+            else:
+                add = add_special and index == 0
+                ids += self._vocab.tokenize(
+                    next(data), add_special=add, parse_special=parse_special
+                )
+        return ids
+
+    def pieces_of(self, token_ids: Sequence[int], param: str) -> list[bytes]:
+        """The bytes of these tokens, control tokens spelled out."""
+        self.check_ids(token_ids, param)
+        pieces = [self._vocab.control_pieces[token_id] for token_id in token_ids]
+        _check_num_bytes(sum(map(len, pieces)), param, self.context_size)
+        return pieces
+
+    def check_ids(self, token_ids: Iterable[int], param: str, *, start: int = 0) -> None:
+        """Raise for the first id that is not in the vocabulary; they are counted from `start`."""
+        for index, token_id in enumerate(token_ids, start):
             if not 0 <= token_id < self._vocab.num_tokens:
                 raise self._unknown_token(token_id, f"{param}[{index}]")
 
@@ -126,6 +203,20 @@ class Tokenizer:
     def _encode_plain(self, data: bytes) -> list[int]:
         return self._vocab.tokenize(data, add_special=False, parse_special=False)
 
+    def check_allowed(
+        self, token_ids: Sequence[int], banned: Container[int], *, may_end: bool
+    ) -> None:
+        """Raise if no token could be chosen of those that are allowed; none allows all."""
+        self.check_ids(token_ids, "allowed_token_ids")
+        ends = () if may_end else self._vocab.end_of_generation_ids
+        if token_ids and all(token in banned or token in ends for token in token_ids):
+            raise RequestError(
+                "Invalid 'allowed_token_ids': 'logit_bias', 'ignore_eos' or 'min_tokens' forbid "
+                "all of them. Allow another token.",
+                param="allowed_token_ids",
+                code="invalid_value",
+            )
+
     def _unknown_token(self, token_id: int, param: str) -> RequestError:
         return RequestError(
             f"Invalid '{param}': {token_id} is no token of this model. "
@@ -134,26 +225,28 @@ class Tokenizer:
             code="invalid_value",
         )
 
-    def _begin_of_sequence(self) -> list[int]:
+    def _begin_of_sequence(self, param: str) -> list[int]:
         if not self._bos:
             raise RequestError(
-                "Invalid 'prompt': it is empty, and this model has no token to begin with. "
+                f"Invalid '{param}': it is empty, and this model has no token to begin with. "
                 "Send some text.",
-                param="prompt",
+                param=param,
                 code="empty_string",
             )
         return self._bos
 
-    def _checked_bytes(self, texts: Sequence[str], param: str) -> list[bytes]:
-        data = [text.encode() for text in texts]
-        num_bytes = sum(map(len, data))
-        size = self.context_size
-        if size is not None and num_bytes > MAX_BYTES_PER_TOKEN * size + EXTRA_BYTES:
-            raise RequestError(
-                f"This model's maximum context length is {size} tokens. However, your {param} "
-                f"resulted in {num_bytes} bytes, which are more than {size} tokens. Please reduce "
-                f"the length of the {param}. (context_length_exceeded: prompt is too long)",
-                param=param,
-                code="context_length_exceeded",
-            )
-        return data
+    def _text_of(self, token_id: int | None) -> str | None:
+        if token_id is None:
+            return None
+        return self._vocab.control_pieces[token_id].decode("utf-8", "replace")
+
+
+def _check_num_bytes(num_bytes: int, param: str, size: int | None) -> None:
+    if size is not None and num_bytes > MAX_BYTES_PER_TOKEN * size + EXTRA_BYTES:
+        raise RequestError(
+            f"This model's maximum context length is {size} tokens. However, your {param} "
+            f"resulted in {num_bytes} bytes, which are more than {size} tokens. Please reduce "
+            f"the length of the {param}. (context_length_exceeded: prompt is too long)",
+            param=param,
+            code="context_length_exceeded",
+        )

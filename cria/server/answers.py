@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Response
 
@@ -23,6 +23,12 @@ JSON = "application/json"
 SYSTEM_FINGERPRINT = f"cria-{__version__}"
 
 StopWatching = Callable[[], None]
+
+
+class Cancellable(Protocol):
+    """A run of any kind."""
+
+    def cancel(self) -> None: ...
 
 
 def json_response(body: bytes, status: int = 200) -> Response:
@@ -58,10 +64,9 @@ def collect(run: Run, environ: Mapping[str, Any]) -> list[Choice]:
     with watched(run, environ):
         for event in run.events():
             if isinstance(event, ChoiceDelta):
-                parts[event.index].text.append(event.text)
-                parts[event.index].tokens += event.tokens
+                parts[event.index].add(event)
             elif isinstance(event, ChoiceFinished):
-                parts[event.index].finish_reason = event.finish_reason
+                parts[event.index].finish(event)
     return [part.choice(run, index) for index, part in enumerate(parts)]
 
 
@@ -69,18 +74,34 @@ class _Parts:
     """What has come of one choice."""
 
     def __init__(self) -> None:
-        self.text: list[str] = []
-        self.tokens: list[ScoredToken] = []
-        self.finish_reason = ""
+        self._text: list[str] = []
+        self._tokens: list[ScoredToken] = []
+        self._token_ids: list[int] = []
+        self._finish_reason = ""
+
+    def add(self, event: ChoiceDelta) -> None:
+        self._text.append(event.text)
+        self._tokens += event.tokens
+        self._token_ids += event.token_ids or ()
+
+    def finish(self, event: ChoiceFinished) -> None:
+        self._token_ids += event.token_ids or ()
+        self._finish_reason = event.finish_reason
 
     def choice(self, run: Run, index: int) -> Choice:
-        tokens = tuple(self.tokens) if run.shows_tokens else None
-        text = "".join(self.text)
-        return Choice(index, text, self.finish_reason, tokens, run.num_echoed_tokens(index))
+        return Choice(
+            index,
+            "".join(self._text),
+            self._finish_reason,
+            tokens=tuple(self._tokens) if run.shows_tokens else None,
+            num_echoed=run.num_echoed_tokens(index),
+            token_ids=tuple(self._token_ids) if run.returns_token_ids else None,
+            prompt_token_ids=run.prompt_token_ids(index),
+        )
 
 
 @contextmanager
-def watched(run: Run, environ: Mapping[str, Any]) -> Generator[None, None, None]:
+def watched(run: Cancellable, environ: Mapping[str, Any]) -> Generator[None, None, None]:
     """Cancel the run if the client goes away, and what is left of it when the block ends."""
     stop_watching = watch_client(environ, run)
     try:
@@ -89,7 +110,7 @@ def watched(run: Run, environ: Mapping[str, Any]) -> Generator[None, None, None]
         _end(run, stop_watching)
 
 
-def watch_client(environ: Mapping[str, Any], run: Run) -> StopWatching:
+def watch_client(environ: Mapping[str, Any], run: Cancellable) -> StopWatching:
     """Ask `server.http` to watch the connection; under another WSGI server nobody watches."""
     on_disconnect = environ.get("cria.on_disconnect")
     if on_disconnect is None:
@@ -98,6 +119,6 @@ def watch_client(environ: Mapping[str, Any], run: Run) -> StopWatching:
     return stop_watching
 
 
-def _end(run: Run, stop_watching: StopWatching) -> None:
+def _end(run: Cancellable, stop_watching: StopWatching) -> None:
     stop_watching()
     run.cancel()

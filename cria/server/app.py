@@ -1,7 +1,7 @@
 """The Flask application: routes, who may ask, and one envelope for every failure.
 
 1. Order of a request: origin, key, route, method, body. Only the routes look at the body.
-2. Every answer carries `x-request-id`; every failure is the OpenAI error object.
+2. Every answer has the headers of `headers`; every failure is the OpenAI error object.
 3. No redirects: a trailing slash or a missing `/v1` is answered as if it were right, because
    clients lose the body on the way.
 """
@@ -9,17 +9,14 @@
 from __future__ import annotations
 
 import logging
-import re
-import uuid
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
 from cria.server.auth import check_key, check_origin, is_open
-from cria.server.body import warnings_header
 from cria.server.errors import (
     error_body,
     failure_of,
@@ -27,12 +24,38 @@ from cria.server.errors import (
     framework_headers,
     is_expected,
 )
-from cria.server.routes import chat, completions, fim, health, models, score
+from cria.server.headers import add_headers, check_client_id, start_clock
+from cria.server.routes import (
+    chat,
+    completions,
+    describing,
+    embeddings,
+    fim,
+    health,
+    models,
+    props,
+    rerank,
+    score,
+    slots,
+    tokens,
+)
 
 logger = logging.getLogger(__name__)
 
-RESOURCES = (chat, completions, fim, health, models, score)
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+RESOURCES = (
+    chat,
+    completions,
+    describing,
+    embeddings,
+    fim,
+    health,
+    models,
+    props,
+    rerank,
+    score,
+    slots,
+    tokens,
+)
 
 
 def create_app(generation: Generation, config: ServerConfig) -> Flask:
@@ -53,9 +76,11 @@ def create_app(generation: Generation, config: ServerConfig) -> Flask:
 def _guard(app: Flask, config: ServerConfig) -> None:
     @app.before_request
     def check_caller() -> None:
+        start_clock()
         check_origin(request.headers)
         if not is_open(request.path):
             check_key(request.headers, config.api_keys)
+        check_client_id()
 
 
 def answer_framework_error(error: HTTPException) -> Response:
@@ -74,16 +99,3 @@ def answer_error(error: Exception) -> Response:
     response = json_response(error_body(error), failure.status)
     response.headers.update(failure.headers)
     return response
-
-
-def add_headers(response: Response) -> Response:
-    """On every answer, failures and streams too."""
-    response.headers["x-request-id"] = request_id(request.headers.get("X-Request-Id", ""))
-    if warnings := g.get("cria_warnings"):
-        response.headers["x-cria-warnings"] = warnings_header(warnings)
-    return response
-
-
-def request_id(sent: str) -> str:
-    """The caller's own id if it is harmless in a header and a log, else a fresh one."""
-    return sent if _REQUEST_ID.fullmatch(sent) else f"req_{uuid.uuid4().hex}"

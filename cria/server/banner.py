@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
@@ -17,7 +18,7 @@ def ready_banner(generation: Generation, config: ServerConfig, port: int) -> str
     url = base_url(config.host, port)
     lines = [f"Cria serves {generation.model_ids[0]} on {url}/v1", *_capacity(generation)]
     lines += [f"Warning: {warning}" for warning in _warnings(generation, config)]
-    lines += ["Try it:", f"  {curl_line(url, generation.model_ids[0], bool(config.api_keys))}"]
+    lines += ["Try it:", f"  {_line_to_paste(generation, url, bool(config.api_keys))}"]
     return "\n".join(lines)
 
 
@@ -28,18 +29,40 @@ def base_url(host: str, port: int) -> str:
 
 
 def curl_line(url: str, model: str, needs_key: bool) -> str:
-    """A plain completion, which every model answers, with a chat template or without."""
+    """A plain completion, which every model answers that generates, with a template or without."""
     body = {"model": model, "prompt": "Once upon a time", "max_tokens": 32}
-    parts = ["curl", f"{url}/v1/completions"]
+    return _curl_line(f"{url}/v1/completions", body, needs_key)
+
+
+def embedding_curl_line(url: str, model: str, pooling: str, needs_key: bool) -> str:
+    """What a model answers that only embeds, or only ranks."""
+    if pooling == "rank":
+        rerank = {"model": model, "query": "A colour", "documents": ["Red", "Four"]}
+        return _curl_line(f"{url}/v1/rerank", rerank, needs_key)
+    return _curl_line(f"{url}/v1/embeddings", {"model": model, "input": "Hello"}, needs_key)
+
+
+def _curl_line(url: str, body: Mapping[str, object], needs_key: bool) -> str:
+    parts = ["curl", url]
     if needs_key:
         parts += ["-H", '"Authorization: Bearer $CRIA_API_KEY"']
     return " ".join([*parts, "-d", shlex.quote(json.dumps(body))])
+
+
+def _line_to_paste(generation: Generation, url: str, needs_key: bool) -> str:
+    info, model = generation.status().info, generation.model_ids[0]
+    if info is None or info.can_generate or info.embedding is None:
+        return curl_line(url, model, needs_key)
+    return embedding_curl_line(url, model, info.embedding.pooling, needs_key)
 
 
 def _capacity(generation: Generation) -> list[str]:
     info = generation.status().info
     if info is None:
         return []
+    if not info.can_generate and info.embedding is not None:
+        what = "Rankings" if info.embedding.pooling == "rank" else "Embeddings"
+        return [f"{what} of texts of up to {info.embedding.context_size} tokens, on {info.device}"]
     sequences = "1 sequence" if info.num_slots == 1 else f"{info.num_slots} sequences"
     tokens = f"{info.context_size} tokens each"
     if info.num_cells < info.num_slots * info.context_size:

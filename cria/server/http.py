@@ -23,6 +23,7 @@ from gevent.socket import wait_read
 
 from cria.api.errors import encode_error
 from cria.server.errors import CLIENT_CLOSED_REQUEST, INVALID_REQUEST, UNEXPECTED_MESSAGE
+from cria.server.headers import VERSION_HEADER
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("cria.access")
@@ -233,6 +234,8 @@ def raw_error(status: int, reason: str, message: str) -> bytes:
         "Content-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n"
         f"x-request-id: req_{uuid.uuid4().hex}\r\n"
+        "openai-processing-ms: 0\r\n"
+        f"{': '.join(VERSION_HEADER)}\r\n"
         "Connection: close\r\n\r\n"
     )
     return head.encode() + body

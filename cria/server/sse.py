@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
+from cria.api.extras import Extras
 from cria.api.logprobs import ScoredToken
 from cria.api.usage import Usage
 from cria.errors import ClientGone
@@ -33,10 +34,22 @@ DONE = b"data: [DONE]\n\n"
 class ChunkEncoder(Protocol):
     """The chunk objects of one route (`cria.api`): JSON bytes without framing."""
 
-    def start(self, index: int) -> bytes | None: ...
-    def delta(self, index: int, text: str, tokens: Sequence[ScoredToken] = ()) -> bytes: ...
-    def finish(self, index: int, finish_reason: str) -> bytes: ...
-    def usage(self, usage: Usage) -> bytes: ...
+    def start(self, index: int, prompt_token_ids: Sequence[int] | None = None) -> bytes | None: ...
+    def delta(
+        self,
+        index: int,
+        text: str,
+        tokens: Sequence[ScoredToken] = (),
+        token_ids: Sequence[int] | None = None,
+    ) -> bytes: ...
+    def finish(
+        self,
+        index: int,
+        finish_reason: str,
+        token_ids: Sequence[int] | None = None,
+        extras: Extras = ...,
+    ) -> bytes: ...
+    def usage(self, usage: Usage, extras: Extras = ...) -> bytes: ...
 
 
 class EventStream:
@@ -79,18 +92,19 @@ def stream_events(
 
 def _events(run: Run, chunks: ChunkEncoder, include_usage: bool) -> Iterator[bytes]:
     for index in range(run.num_choices):
-        if (opening := chunks.start(index)) is not None:
+        if (opening := chunks.start(index, run.prompt_token_ids(index))) is not None:
             yield frame(opening)
     for event in run.events():
         yield _encode(event, chunks)
     if include_usage:
-        yield frame(chunks.usage(run.usage))
+        yield frame(chunks.usage(run.usage, run.extras))
     yield DONE
 
 
 def _encode(event: Event, chunks: ChunkEncoder) -> bytes:
     if isinstance(event, ChoiceDelta):
-        return frame(chunks.delta(event.index, event.text, event.tokens))
+        return frame(chunks.delta(event.index, event.text, event.tokens, event.token_ids))
     if isinstance(event, ChoiceFinished):
-        return frame(chunks.finish(event.index, event.finish_reason))
+        finish = chunks.finish(event.index, event.finish_reason, event.token_ids, event.extras)
+        return frame(finish)
     return PING

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import timeit
 from typing import Any
 
 import msgspec
 import pytest
 
 from cria.api.chat import RESERVED_TEMPLATE_KWARGS, ChatChunks, encode_chat
+from cria.api.extras import Extras, Truncated
 from cria.api.head import Choice, ResponseHead
 from cria.api.usage import Usage
 from tests.api.requests import USER, decode_chat, refused_chat
@@ -188,3 +190,32 @@ def test_a_stream_names_the_role_once_and_ends_without_content() -> None:
         assert chunk["choices"][0]["index"] == 1
         assert chunk["choices"][0]["logprobs"] is None
         assert "usage" not in chunk
+
+
+def test_the_answer_has_what_was_asked_for_beside_it() -> None:
+    choice = Choice(0, "a", "stop", token_ids=(5, 6), prompt_token_ids=[1, 2])
+    extras = Extras(truncated=Truncated("truncate_left", 3, 2, dropped_messages=1))
+    answer = json.loads(encode_chat(HEAD, [choice], Usage(2, 2), extras))
+    assert answer["truncated"]["dropped_messages"] == 1
+    assert answer["choices"][0]["token_ids"] == [5, 6]
+    assert answer["prompt_token_ids"] == [1, 2]
+
+
+def test_the_tokens_of_the_prompt_open_a_stream() -> None:
+    chunks = ChatChunks(HEAD, include_usage=True)
+    opening = json.loads(chunks.start(0, [1, 2]) or b"")
+    assert (opening["prompt_token_ids"], opening["usage"]) == ([1, 2], None)
+    assert opening["choices"][0]["token_ids"] == []
+    assert opening["choices"][0]["delta"]["role"] == "assistant"
+
+
+def test_schemas_cost_next_to_nothing() -> None:
+    """A request of two kilobytes takes some 30 microseconds; the limit leaves room for anything."""
+    turn = [{"role": role, "content": "x" * 180} for role in ("user", "assistant")]
+    choices, usage = [Choice(0, "x" * 500, "stop")], Usage(2, 3)
+
+    def both() -> None:
+        decode_chat(messages=turn * 5, temperature=0.5, stop=["a", "b"], seed=5)
+        encode_chat(HEAD, choices, usage)
+
+    assert min(timeit.repeat(both, number=1, repeat=200)) < 1e-3

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cria.api.chat import ChatChunks
 from cria.api.chunks import Chunks, encode_text
 from cria.api.completions import CompletionChunks
+from cria.api.extras import Extras, Truncated
 from cria.api.head import ResponseHead
 from cria.api.usage import Usage
 
@@ -67,3 +68,28 @@ def test_every_chunk_names_the_tier_if_the_request_did(
         chunk = json.loads(data)
         assert chunk.get("service_tier") == tier
         assert ("service_tier" in chunk) == (tier is not None)
+
+
+EXTRAS = Extras(truncated=Truncated("shift", 3, 3, shifts=1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("include_usage", [False, True])
+def test_extras_are_members_of_the_last_chunks(kind: type[Chunks], include_usage: bool) -> None:
+    chunks = kind(ODD_HEAD, include_usage)
+    assert isinstance(chunks, KINDS)
+    finish = json.loads(chunks.finish(0, "stop", None, EXTRAS))
+    assert finish["truncated"]["shifts"] == 1
+    assert ("usage" in finish) is include_usage
+    assert json.loads(chunks.usage(Usage(1, 2), EXTRAS))["truncated"]["shifts"] == 1
+    assert "truncated" not in json.loads(chunks.finish(0, "stop"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_token_ids_are_members_of_the_choice(kind: type[Chunks]) -> None:
+    chunks = kind(ODD_HEAD, include_usage=True)
+    assert isinstance(chunks, KINDS)
+    for data in (chunks.delta(0, "x", token_ids=(5, 6)), chunks.finish(0, "stop", (5, 6))):
+        assert json.loads(data)["choices"][0]["token_ids"] == [5, 6]
+    for data in (chunks.delta(0, "x"), chunks.finish(0, "stop")):
+        assert "token_ids" not in json.loads(data)["choices"][0]

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from cria.api.completions import CompletionChunks, encode_completion
+from cria.api.extras import Extras, Truncated
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import ScoredToken
 from cria.api.usage import Usage
@@ -172,3 +173,19 @@ def test_chunks_have_the_shape_of_the_answer() -> None:
     assert json.loads(chunks.finish(3, "length"))["choices"] == [
         {"text": "", "index": 3, "logprobs": None, "finish_reason": "length"}
     ]
+
+
+def test_the_answer_has_what_was_asked_for_beside_it() -> None:
+    choice = Choice(0, "a", "stop", token_ids=(5, 6), prompt_token_ids=[1, 2])
+    extras = Extras(truncated=Truncated("truncate_left", 3, 2))
+    answer = json.loads(encode_completion(HEAD, [choice], Usage(2, 2), extras))
+    assert answer["truncated"]["kept_tokens"] == 2
+    assert answer["choices"][0]["token_ids"] == [5, 6]
+    assert answer["choices"][0]["prompt_token_ids"] == [1, 2], "prompts may be several"
+
+
+def test_the_tokens_of_the_prompt_open_a_stream() -> None:
+    chunks = CompletionChunks(HEAD, include_usage=False)
+    choice = json.loads(chunks.start(2, [1, 2]) or b"")["choices"][0]
+    assert (choice["text"], choice["index"], choice["finish_reason"]) == ("", 2, None)
+    assert (choice["token_ids"], choice["prompt_token_ids"]) == ([], [1, 2])

@@ -124,7 +124,7 @@ def test_fields_without_effect_are_reported() -> None:
 
 
 def test_unsupported_fields_that_ask_for_nothing_are_not_reported() -> None:
-    assert decode_chat(typical_p=1, mirostat=0, tools=[], logprobs=False)[1] == ()
+    assert decode_chat(top_a=0, tfs_z=1, tools=[], logprobs=False)[1] == ()
 
 
 def test_hints_on_messages_and_parts_are_reported() -> None:

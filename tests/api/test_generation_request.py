@@ -56,13 +56,6 @@ def test_minus_one_switches_limits_off() -> None:
     assert (params.max_tokens, params.top_k) == (UNLIMITED, 0)
 
 
-def test_repetition_penalty_is_another_name() -> None:
-    assert decode_chat(repetition_penalty=1.1)[0].sampling_params().repeat_penalty == 1.1
-    decode_chat(repetition_penalty=1.1, repeat_penalty=1.1)
-    error = refused_chat(repetition_penalty=1.1, repeat_penalty=1.2)
-    assert (error.param, error.code) == ("repetition_penalty", "invalid_value")
-
-
 @pytest.mark.parametrize(
     ("stop", "expected"),
     [("x", ("x",)), (["x", "y"], ("x", "y")), ([], ()), (None, ()), (["x"] * 16, ("x",) * 16)],
@@ -115,15 +108,6 @@ def test_seeds_fold_to_32_bits(seed: int, folded: int) -> None:
 def test_no_seed_folds_to_the_one_that_means_random(seed: int) -> None:
     assert 0 <= fold_seed(seed) < 2**32 - 1
     assert decode_chat(seed=seed)[0].sampling_params().seed == fold_seed(seed)
-
-
-@pytest.mark.parametrize(("temperature", "expected"), [(1e-40, 0), (9e-6, 0), (1e-5, 1e-5)])
-def test_a_temperature_that_would_overflow_is_greedy(temperature: float, expected: float) -> None:
-    assert decode_chat(temperature=temperature)[0].sampling_params().temperature == expected
-
-
-def test_a_repeat_penalty_that_would_overflow_is_refused() -> None:
-    assert refused_chat(repeat_penalty=1e-300).param == "repeat_penalty"
 
 
 @pytest.mark.parametrize("decode_request", [decode_chat, decode_completion])

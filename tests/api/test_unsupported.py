@@ -30,7 +30,7 @@ def test_what_other_servers_know_is_refused_by_name(name: str) -> None:
         ({"web_search_options": {"search_context_size": "low"}}, "unsupported_parameter"),
         ({"web_search_options": {}}, "unsupported_parameter"),
         ({"moderation": {"model": "m"}}, "unsupported_parameter"),
-        ({"mirostat": True}, "unsupported_parameter"),
+        ({"use_beam_search": True}, "unsupported_parameter"),
     ],
 )
 def test_chat_refuses_what_it_cannot_do(fields: dict[str, Any], code: str | None) -> None:
@@ -45,10 +45,10 @@ def test_completions_refuse_what_they_cannot_do(fields: dict[str, Any]) -> None:
 
 
 def test_values_that_ask_for_nothing_pass() -> None:
-    decode_completion(suffix=None, echo=False, logprobs=None, mirostat=0, typical_p=1.0)
+    decode_completion(suffix=None, echo=False, logprobs=None, top_a=0, tfs_z=1.0)
     decode_chat(tools=[], tool_choice="none", functions=None, function_call="none", audio=None)
     decode_chat(response_format={"type": "text"}, logprobs=False, modalities=["text"], store=False)
-    decode_chat(grammar="", stop_token_ids=[], min_tokens=0, structured_outputs={})
+    decode_chat(grammar="", bad_words=[], length_penalty=1, structured_outputs={})
 
 
 def test_tools_are_named_before_what_needs_them() -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cria.bench.client import request
@@ -115,6 +115,16 @@ PIECES = [
 @settings(max_examples=60)
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20)).map(b"".join))
 def test_any_bytes_are_a_failure_and_no_exception(answer: bytes) -> None:
+    assume(b"[DONE]" not in answer)
+    check_failure(answer)
+
+
+@pytest.mark.parametrize("events", [b"", b"data: {}\n\n", b'data: {"choices": []}\n\n'])
+def test_a_stream_without_a_token_is_a_failure(events: bytes) -> None:
+    check_failure(events + b"data: [DONE]\n\n")
+
+
+def check_failure(answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=answer_once, args=(server, HEAD + answer))
         thread.start()

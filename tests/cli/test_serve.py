@@ -37,6 +37,7 @@ OPTIONS = [
     ("--tensor-split", "3,1", "tensor_split", (3.0, 1.0)),
     ("--flash-attn", "off", "flash_attention", "off"),
     ("--kv", "streams", "kv_layout", "streams"),
+    ("--pooling", "last", "pooling", "last"),
     ("--cache-type-k", "q8_0", "cache_type_k", "q8_0"),
     ("--cache-type-v", "bf16", "cache_type_v", "bf16"),
 ]

@@ -31,8 +31,11 @@ def count_up(request_id: int, num_tokens: int) -> int:
 class FakeRunner:
     """Keeps the books that llama.cpp keeps: which tokens each slot holds, in which cells."""
 
-    def __init__(self, num_cells: int, next_token: NextToken = count_up) -> None:
+    def __init__(
+        self, num_cells: int, next_token: NextToken = count_up, context_size: int = 32
+    ) -> None:
         self.num_cells = num_cells
+        self.context_size = context_size
         self.shares_cells = True
         self.next_token = next_token
         self.contents: dict[int, list[int]] = {}
@@ -43,14 +46,17 @@ class FakeRunner:
         self._new_cells = count()
         self._sequences: dict[int, Sequence] = {}  # by slot
         self._generated: dict[int, list[int]] = {}  # by request id
+        self._contexts: dict[int, list[int]] = {}  # all that the next token follows, by request id
 
     def start(self, batch: ScheduledBatch) -> None:
         self.events.append("start")
         for request_id in batch.ended:
             self._generated.pop(request_id, None)
+            self._contexts.pop(request_id, None)
         for sequence in batch.admitted:
             self._sequences[sequence.slot] = sequence
             self._generated.setdefault(sequence.request_id, [])
+            self._contexts.setdefault(sequence.request_id, sequence.prompt.tolist())
         for slot, source, length in batch.prefixes:
             held = self.contents.get(source, [])
             assert len(held) >= length, "the source holds too little"
@@ -117,10 +123,15 @@ class FakeRunner:
     def _draw(self, slot: int) -> int:
         sequence = self._sequences[slot]
         generated = self._generated[sequence.request_id]
-        prompt = sequence.prompt[: sequence.num_original_tokens].tolist()
-        assert self.contents[slot] == prompt + generated, "the cache holds something else"
+        context = self._contexts[sequence.request_id]
+        assert self.contents[slot] == context, "the cache holds something else"
         token = self.next_token(sequence.request_id, len(generated))
         generated.append(token)
+        context.append(token)
+        num_kept = sequence.params.num_kept
+        if len(context) == self.context_size and num_kept is not None:
+            first = min(num_kept, len(context) - 2)
+            del context[first : first + (len(context) - first) // 2]
         return token
 
 
@@ -141,7 +152,7 @@ class Bench:
         self.pool = SlotPool(Capacity(num_slots, context_size, cells), min_shared=min_shared)
         limits = Limits(context_size, batch_size, vocab_size=1000)
         self.scheduler = Scheduler(self.pool, limits, {END}, PrefillPacer(1.0, 4))
-        self.runner = FakeRunner(cells, next_token)
+        self.runner = FakeRunner(cells, next_token, context_size)
 
     def copy_prefixes(self) -> None:
         """From now on, as in streams; else cells are shared."""

@@ -1,20 +1,33 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from cria.engine.core import EngineCore
+from cria.engine.embedding_queue import Piece, Vector
+from cria.engine.embedding_steps import EmbeddingSteps
 from cria.engine.pacing import PrefillPacer
 from cria.engine.peers import Peers
-from cria.engine.scheduled import ScheduledBatch
+from cria.engine.scheduled import ScheduledBatch, StepLogprobs
 from cria.engine.scheduler import Limits, Scheduler
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.ipc import codec
-from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, StepOutput, Submit
+from cria.ipc.messages import (
+    Cancel,
+    Embed,
+    Embedded,
+    EngineStats,
+    FinishReason,
+    SequenceOutput,
+    StepOutput,
+    Submit,
+    ToEngine,
+)
 from cria.ipc.transport import PeerGone, Transport
 from cria.sampling_params import SamplingParams
+from tests.engine.fake_embedder import FakeEmbedder, expected
 from tests.engine.fake_runner import END, FakeRunner, unpack
 
 
@@ -25,13 +38,17 @@ class Bench:
         ours, theirs = socket.socketpair()
         self.engine, self.server = Transport(ours), Transport(theirs)
         self.runner = FakeRunner(64)
+        self.embedded: list[Embedded] = []
+        self.stats = EngineStats()
         self.pool = SlotPool(Capacity(2, 32, 64), min_shared=0)
         scheduler = Scheduler(
             self.pool, Limits(32, 16, vocab_size=1000), {END}, PrefillPacer(1.0, 4)
         )
-        self.core = EngineCore(scheduler, self.runner, Peers(self.engine))
+        self.embedder = FakeEmbedder()
+        embeddings = EmbeddingSteps(self.embedder, PrefillPacer(1.0, 4))
+        self.core = EngineCore(scheduler, self.runner, Peers(self.engine), embeddings)
 
-    def tell(self, *messages: Submit | Cancel) -> None:
+    def tell(self, *messages: ToEngine) -> None:
         self.server.send(*map(codec.encode, messages))
 
     def step(self) -> list[SequenceOutput]:
@@ -40,8 +57,12 @@ class Bench:
         outputs: list[SequenceOutput] = []
         for frame in self.server.receive(block=False):
             message = codec.decode_to_server(frame)
-            assert isinstance(message, StepOutput)
-            outputs += unpack(message)
+            if isinstance(message, Embedded):
+                self.embedded.append(message)
+            else:
+                assert isinstance(message, StepOutput)
+                self.stats = message.stats
+                outputs += unpack(message)
         return outputs
 
 
@@ -105,6 +126,77 @@ def test_a_failed_step_ends_its_sequences_and_the_engine_goes_on(bench: Bench) -
     (output,) = bench.step()
     assert (output.finish_reason, output.error) == (FinishReason.ERROR, "told to fail")
     assert bench.step() == [SequenceOutput(2, (1,))]
+
+
+def test_embeddings_are_computed_without_streams(bench: Bench) -> None:
+    bench.tell(Embed(1, [[5, 6]]), Embed(2, []))
+    bench.step()
+    assert bench.embedded == [
+        Embedded(2, error="an input is empty"),
+        Embedded(1, expected([[5, 6]])),
+    ]
+    assert (bench.stats.embedded_inputs_total, bench.stats.embedded_tokens_total) == (1, 2)
+
+
+def test_streams_and_embeddings_go_on_together(bench: Bench) -> None:
+    bench.tell(submit(1, max_tokens=20), Embed(2, [[5] * 9] * 4))
+    tokens = [output.token_ids for _ in range(6) for output in bench.step()]
+    assert tokens == [(1,), (2,), (3,), (4,), (5,)]
+    assert len(bench.embedder.batches) == 4, "one after each step, as far as there are any"
+    assert bench.embedded == [Embedded(2, expected([[5] * 9] * 4))]
+
+
+def test_tokens_do_not_wait_for_an_embedding(bench: Bench) -> None:
+    bench.tell(submit(1, max_tokens=20), Embed(2, [[5]]))
+    heard: list[bytes] = []
+    compute = bench.embedder.compute
+
+    def listen(pieces: Sequence[Piece]) -> list[Vector | None]:
+        heard.extend(bench.server.receive(block=False))
+        return compute(pieces)
+
+    bench.embedder.compute = listen  # type: ignore[method-assign]
+    bench.step()
+    message = codec.decode_to_server(heard[0])
+    assert isinstance(message, StepOutput) and unpack(message) == [SequenceOutput(1, (1,))]
+
+
+def test_the_time_of_embeddings_is_not_the_prompts(bench: Bench) -> None:
+    seen: list[tuple[float, float]] = []
+    advance = bench.core._scheduler.advance
+
+    def watch(
+        batch: ScheduledBatch,
+        tokens: Tokens,
+        seconds: float,
+        *,
+        now: float,
+        logprobs: StepLogprobs,
+        elsewhere: float,
+    ) -> None:
+        seen.append((seconds, elsewhere))
+        advance(batch, tokens, seconds, now, logprobs, elsewhere)
+
+    bench.core._scheduler.advance = watch  # type: ignore[method-assign,assignment]
+    bench.tell(submit(1, max_tokens=20), Embed(2, [[5]]))
+    for _ in range(3):
+        bench.step()
+    assert [elsewhere > 0 for _, elsewhere in seen] == [False, True, False]
+    assert all(seconds >= elsewhere for seconds, elsewhere in seen)
+
+
+def test_a_cancelled_embedding_is_answered_too(bench: Bench) -> None:
+    bench.tell(Embed(1, [[5]]), Cancel(1))
+    bench.step()
+    assert bench.embedded == [Embedded(1, error="cancelled")]
+    assert bench.embedder.batches == []
+
+
+def test_a_failed_embedding_leaves_the_streams_alone(bench: Bench) -> None:
+    bench.embedder.fail_next = True
+    bench.tell(submit(1, max_tokens=20), Embed(2, [[5]]))
+    assert [output.token_ids for _ in range(3) for output in bench.step()] == [(1,), (2,)]
+    assert bench.embedded == [Embedded(2, error="told to fail")]
 
 
 def test_a_dead_server_ends_the_loop_within_a_step(bench: Bench) -> None:

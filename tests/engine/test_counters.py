@@ -32,6 +32,15 @@ def test_steps_and_tokens_are_totals() -> None:
     assert (found.cached_tokens_total, found.preemptions_total) == (7, 1)
 
 
+def test_embeddings_are_totals_of_their_own() -> None:
+    counters = Counters()
+    counters.count_embedded(0, 512)
+    counters.count_embedded(3, 40)
+    found = stats(counters)
+    assert (found.embedded_inputs_total, found.embedded_tokens_total) == (3, 552)
+    assert found.steps_total == found.prefill_tokens_total == 0
+
+
 @pytest.mark.parametrize(
     ("milliseconds", "column"), [(0, 0), (5, 0), (5.1, 1), (200, 5), (5000, 9), (5001, 10)]
 )

@@ -13,9 +13,11 @@ import pytest
 from cria.config import EngineConfig
 from cria.engine.batching import MAX_FILLERS, MAX_REPEATS, PaddedBatching
 from cria.engine.capacity import CACHE_SHARE
+from cria.engine.loaded_model import LoadedModel
 from cria.engine.model_runner import ModelRunner
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduler import Limits, Scheduler
+from cria.engine.shifting import without_oldest_half
 from cria.engine.slots import Capacity, SlotPool
 from cria.errors import ModelFileError, NativeError, SetupError
 from cria.ipc.messages import Cancel, FinishReason, SequenceOutput, Submit
@@ -24,7 +26,7 @@ from cria.native import devices, library
 from cria.native.batch import Batch
 from cria.native.context import Context, ContextOptions
 from cria.native.model import Model
-from cria.sampling_params import SamplingParams
+from cria.sampling_params import Dry, SamplingParams
 from tests.engine.fake_runner import unpack
 
 LAYOUTS = ["unified", "streams", "padded"]
@@ -35,7 +37,7 @@ def make_runner(path: Path, kv_layout: str = "auto", **settings: object) -> Mode
     values: dict[str, object] = {"num_slots": 6, "context_size": 256, "num_threads": 1, **settings}
     layout = "streams" if kv_layout == "padded" else kv_layout
     config = EngineConfig(str(path), kv_layout=layout, **values)  # type: ignore[arg-type]
-    return ModelRunner(config, pads_streams=kv_layout == "padded")
+    return ModelRunner(LoadedModel(config), pads_streams=kv_layout == "padded")
 
 
 @pytest.fixture(params=LAYOUTS)
@@ -183,6 +185,38 @@ def test_a_taken_over_prefix_is_as_good_as_a_computed_one(
     assert bench.scheduler.stats().cached_tokens_total == len(common)
 
 
+@pytest.mark.parametrize("min_shared", [0, 1])
+def test_a_shifted_sequence_goes_on_as_a_fresh_one_with_what_is_kept(
+    runner: ModelRunner, min_shared: int
+) -> None:
+    context, num_kept, max_tokens = runner.limits.context_size, 20, 350
+    prompt = list(range(300, 400))
+    bench = Bench(runner, min_shared=min_shared)
+    bench.submit(0, prompt, max_tokens=max_tokens, num_kept=num_kept)
+    bench.submit(1, prompt[:50], max_tokens=150)
+    found = bench.run()[0]
+    assert len(found) == max_tokens
+    assert bench.scheduler.stats().preemptions_total == 0
+    held, expected = prompt, found[: context - len(prompt)]
+    while len(expected) < max_tokens:
+        held = without_oldest_half(np.array([*held, *expected[-(context - len(held)) :]]), num_kept)
+        held = held.tolist()
+        count = min(context - len(held), max_tokens - len(expected))
+        expected = expected + alone(runner, held, max_tokens=count)
+        assert found[: len(expected)] == expected
+
+
+def test_the_draws_of_a_shifted_sequence_go_on(runner: ModelRunner) -> None:
+    bench = Bench(runner)
+    values = {"temperature": 1.0, "seed": 5, "repeat_penalty": 1.1, "repeat_last_n": -1}
+    bench.submit(0, [300] * 100, max_tokens=600, num_kept=0, **values)
+    tokens = bench.run()[0]
+    assert len(tokens) == 600
+    # 156 tokens until the context is full, and 128 after each shift.
+    parts = [tokens[at : at + 20] for at in (0, 156, 284, 412)]
+    assert len(set(map(tuple, parts))) == 4, "a sampler that begins anew repeats its numbers"
+
+
 def test_a_hole_costs_no_forward_pass(tiny_gguf: Path) -> None:
     runner = make_runner(tiny_gguf, kv_layout="padded")
     bench = Bench(runner)
@@ -233,6 +267,28 @@ def test_sequences_that_do_not_fit_together_take_turns(tiny_gguf: Path) -> None:
     assert [len(tokens) for tokens in together.values()] == [200] * 3
     # The numbers of a preempted sequence go on, so its draws differ from its first ones.
     assert all(tokens[:20] != tokens[-20:] for tokens in together.values())
+
+
+@pytest.mark.parametrize("params", [{"temperature": 0}, {"seed": 1}, {"dry": Dry(1.0)}])
+def test_the_count_of_a_preempted_sequence_goes_on(
+    tiny_gguf: Path, params: dict[str, object]
+) -> None:
+    runner = make_runner(tiny_gguf, kv_layout="unified", num_cells=256, num_slots=3)
+    bench = Bench(runner)
+    bias = tuple((token, 100.0) for token in runner.end_of_generation)
+    for request_id in range(3):
+        bench.submit(
+            request_id,
+            [300 + request_id] * 20,
+            logit_bias=bias,
+            min_tokens=150,
+            ignore_eos=False,
+            **params,
+        )
+    together = bench.run()
+    assert bench.scheduler.stats().preemptions_total > 0
+    assert [len(tokens) for tokens in together.values()] == [150] * 3
+    assert {output.finish_reason for output in bench.last.values()} == {FinishReason.STOP}
 
 
 def test_the_books_know_exactly_what_fits(tiny_gguf: Path) -> None:

@@ -15,6 +15,8 @@ from cria.engine.peers import ID_BITS, Peers, split
 from cria.ipc import codec
 from cria.ipc.messages import (
     Cancel,
+    Embed,
+    Embedded,
     EngineStats,
     FinishReason,
     Ready,
@@ -165,6 +167,30 @@ def test_the_end_of_a_guest_cancels_its_open_sequences(bench: Bench) -> None:
     bench.peers.send(ended(second))  # nobody waits for it
     bench.peers.send(tokens(kept))
     assert tokens(1) in heard(other)
+
+
+def test_embeddings_are_asked_for_and_answered_by_each_peers_own_ids(bench: Bench) -> None:
+    peers = [bench.main, bench.guest(), bench.guest()]
+    ids = []
+    for peer in peers:
+        tell(peer, Embed(7, [[5]]))
+        (message,) = bench.peers.receive(block=True)
+        assert isinstance(message, Embed) and message.inputs == [[5]]
+        ids.append(message.request_id)
+    for request_id in reversed(ids):
+        bench.peers.answer(Embedded(request_id, str(request_id).encode()))
+    for peer, request_id in zip(peers, ids, strict=True):
+        assert heard(peer) == [Embedded(7, str(request_id).encode())]
+
+
+def test_the_end_of_a_guest_cancels_its_open_embeddings(bench: Bench) -> None:
+    guest = bench.guest()
+    tell(guest, Embed(1, [[5]]), Embed(2, [[5]]))
+    first, second = bench.peers.receive(block=True)
+    bench.peers.answer(Embedded(first.request_id))
+    guest.close()
+    assert bench.peers.receive(block=True) == [Cancel(second.request_id)]
+    bench.peers.answer(Embedded(second.request_id))  # nobody waits for it
 
 
 @pytest.mark.parametrize("garbage", [b"\xc1", codec.encode(submit(1 << ID_BITS))])

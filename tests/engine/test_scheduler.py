@@ -19,11 +19,12 @@ def submit(
     prompt: int | list[int],
     max_tokens: int = 5,
     priority: int = 0,
+    num_kept: int | None = None,
     **params: int | None,
 ) -> Submit:
     """A prompt of so many tokens, or of these."""
     tokens = [9] * prompt if isinstance(prompt, int) else prompt
-    values = SamplingParams(max_tokens=max_tokens, **params)  # type: ignore[arg-type]
+    values = SamplingParams(max_tokens=max_tokens, num_kept=num_kept, **params)  # type: ignore[arg-type]
     return Submit(request_id, tokens, values, priority)
 
 
@@ -557,16 +558,23 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @staticmethod
     def _next_token(request_id: int, num_tokens: int) -> int:
-        return END if (request_id + num_tokens) % 7 == 6 else 5
+        period = 7 if request_id % 2 else 60  # the long ones reach the end of their context
+        return END if (request_id + num_tokens) % period == 6 else 5
 
     @rule(
         prompt=st.lists(st.integers(5, 6), max_size=CONTEXT + 2),
         max_tokens=st.integers(0, 40),
         priority=st.integers(-2, 2),
         scored_from=st.none() | st.integers(1, CONTEXT),
+        num_kept=st.none() | st.integers(0, CONTEXT + 1),
     )
     def submit(
-        self, prompt: list[int], max_tokens: int, priority: int, scored_from: int | None
+        self,
+        prompt: list[int],
+        max_tokens: int,
+        priority: int,
+        scored_from: int | None,
+        num_kept: int | None,
     ) -> None:
         message = submit(
             self.next_id,
@@ -575,6 +583,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             priority,
             prompt_logprobs_from=scored_from,
             logprobs=scored_from,
+            num_kept=num_kept,
         )
         self.bench.scheduler.submit(message, float(self.next_id))
         self.open.add(self.next_id)
@@ -655,8 +664,9 @@ TestCopyingSchedulerMachine.settings = settings(
     st.lists(
         st.tuples(
             st.lists(st.integers(1, 2), min_size=1, max_size=31),
-            st.integers(1, 20),
+            st.integers(1, 20) | st.integers(1, 70),
             st.integers(-1, 1),
+            st.none() | st.integers(0, 24),
         ),
         min_size=1,
         max_size=8,
@@ -666,13 +676,17 @@ TestCopyingSchedulerMachine.settings = settings(
     st.integers(0, 64),
 )
 def test_everybody_gets_the_same_tokens_whoever_else_runs(
-    requests: list[tuple[list[int], int, int]], num_slots: int, min_shared: int, more_cells: int
+    requests: list[tuple[list[int], int, int, int | None]],
+    num_slots: int,
+    min_shared: int,
+    more_cells: int,
 ) -> None:
     bench = Bench(num_slots, min_shared=min_shared, num_cells=CONTEXT + more_cells)
-    for request_id, (prompt, max_tokens, priority) in enumerate(requests):
-        bench.scheduler.submit(submit(request_id, prompt, max_tokens, priority))
+    for request_id, request in enumerate(requests):
+        bench.scheduler.submit(submit(request_id, *request))
     outputs = bench.run()
-    for request_id, (prompt, max_tokens, _) in enumerate(requests):
-        expected = min(max_tokens, CONTEXT - len(prompt))
+    for request_id, (prompt, max_tokens, _, num_kept) in enumerate(requests):
+        ends_there = num_kept is None
+        expected = min(max_tokens, CONTEXT - len(prompt)) if ends_there else max_tokens
         assert tokens_of(outputs[request_id]) == list(range(1, expected + 1))
         assert outputs[request_id][-1].num_generated_tokens == expected

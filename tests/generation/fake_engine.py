@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cria.errors import EngineUnavailable
-from cria.generation.engine_link import EngineStatus, Sink
-from cria.ipc.messages import FinishReason, Ready, SequenceOutput
+from cria.generation.engine_link import EmbeddingSink, EngineStatus, Sink
+from cria.ipc.messages import Embedded, EmbeddingInfo, FinishReason, Ready, SequenceOutput
 from cria.sampling_params import SamplingParams
 
 READY = Ready(
@@ -17,6 +17,7 @@ READY = Ready(
     device="CPU",
     num_threads=1,
     warnings=[],
+    embedding=EmbeddingInfo(num_dimensions=4, context_size=16, pooling="mean"),
 )
 
 
@@ -28,7 +29,10 @@ class FakeEngineClient:
         self.submitted: list[tuple[list[int], SamplingParams]] = []
         self.priorities: list[int] = []
         self.sinks: list[Sink] = []
+        self.embedded: list[list[list[int]]] = []
+        self.embedding_sinks: list[EmbeddingSink] = []
         self.cancelled: list[int] = []
+        self.stopped: list[int] = []
         self.refuse_from: int | None = None
         self.closed = False
 
@@ -42,8 +46,22 @@ class FakeEngineClient:
         self.sinks.append(sink)
         return len(self.sinks) - 1
 
+    def embed(self, inputs: list[list[int]], sink: EmbeddingSink) -> int:
+        if self.refuse_from is not None and len(self.embedded) >= self.refuse_from:
+            raise EngineUnavailable("gone")
+        self.embedded.append(inputs)
+        self.embedding_sinks.append(sink)
+        return len(self.embedding_sinks) - 1
+
+    def answer(self, vectors: bytes = b"", error: str | None = None) -> None:
+        """To the last request for embeddings."""
+        self.embedding_sinks[-1](Embedded(0, vectors, error))
+
     def cancel(self, request_id: int) -> None:
         self.cancelled.append(request_id)
+
+    def stop(self, request_id: int) -> None:
+        self.stopped.append(request_id)
 
     def tell(
         self,

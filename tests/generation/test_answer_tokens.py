@@ -79,6 +79,11 @@ def test_offsets_count_characters_before_the_token() -> None:
     ]
 
 
+def test_a_prompt_that_was_not_scored_is_shown_all_the_same() -> None:
+    shown = prompt_tokens(TEXTS, [97, 98], [], 0)
+    assert [(token.piece, token.logprob) for token in shown] == [(b"a", None), (b"b", None)]
+
+
 def test_of_a_prompt_only_a_part_may_be_shown() -> None:
     shown = prompt_tokens(TEXTS, [97, 98, 99], [TokenLogprobs(-2.0, [])], 2)
     assert [(token.piece, token.logprob, token.start) for token in shown] == [(b"c", -2.0, 2)]

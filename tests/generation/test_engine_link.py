@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from cria.errors import EngineDied, EngineUnavailable, ServerStopping
+from cria.errors import EngineDied, EngineError, EngineUnavailable, ServerStopping
 from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import (
     Cancel,
+    Embed,
+    Embedded,
     EngineStats,
     FinishReason,
     LoadFailed,
@@ -83,6 +85,36 @@ def test_outputs_reach_the_sink_of_their_sequence(ready: OneConnection) -> None:
     assert ready.status.stats.num_running == 1
 
 
+def test_an_embedding_has_one_answer(ready: OneConnection) -> None:
+    answers: queue.Queue[Embedded | EngineError] = queue.Queue()
+    request_id = ready.embed([[1, 2], [3]], answers.put)
+    assert ready.engine.next() == Embed(request_id, [[1, 2], [3]])
+    answer = Embedded(request_id, b"1234")
+    later = ready.embed([[4]], answers.put)
+    ready.engine.tell(answer, answer, Embedded(later))
+    assert [answers.get(timeout=30), answers.get(timeout=30)] == [answer, Embedded(later)]
+
+
+def test_a_cancelled_embedding_hears_no_more(ready: OneConnection) -> None:
+    answers: queue.Queue[Embedded | EngineError] = queue.Queue()
+    first, second = (ready.embed([[1]], answers.put) for _ in range(2))
+    ready.cancel(first)
+    ready.cancel(first)
+    heard = [ready.engine.next() for _ in range(3)]
+    assert heard[2] == Cancel(first)
+    ready.engine.tell(Embedded(first, error="cancelled"), Embedded(second))
+    assert answers.get(timeout=30) == Embedded(second)
+
+
+def test_the_end_of_the_connection_fails_embeddings_too(ready: OneConnection) -> None:
+    answers: queue.Queue[Embedded | EngineError] = queue.Queue()
+    ready.embed([[1]], answers.put)
+    ready.engine.transport.close()
+    assert isinstance(answers.get(timeout=30), EngineDied)
+    with pytest.raises(EngineUnavailable):
+        ready.embed([[1]], answers.put)
+
+
 def test_a_cancel_is_sent_once(ready: OneConnection) -> None:
     request_id = ready.submit([1], PARAMS, lambda _: None)
     ready.cancel(request_id)
@@ -90,6 +122,26 @@ def test_a_cancel_is_sent_once(ready: OneConnection) -> None:
     later = ready.submit([2], PARAMS, lambda _: None)
     heard = [ready.engine.next() for _ in range(3)]
     assert heard[1:] == [Cancel(request_id), Submit(later, [2], PARAMS)]
+
+
+def test_who_stops_a_sequence_still_hears_its_end(ready: OneConnection) -> None:
+    outputs: Outputs = queue.Queue()
+    request_id = ready.submit([1], PARAMS, outputs.put)
+    ready.stop(request_id)
+    assert [ready.engine.next() for _ in range(2)][1] == Cancel(request_id)
+    end = SequenceOutput(request_id, (), FinishReason.CANCELLED, 1)
+    ready.engine.tell(StepOutput([end], EngineStats()))
+    assert outputs.get(timeout=30) == end
+
+
+def test_who_stops_a_sequence_of_an_engine_that_is_gone_hears_of_that(
+    ready: OneConnection,
+) -> None:
+    outputs: Outputs = queue.Queue()
+    request_id = ready.submit([1], PARAMS, outputs.put)
+    ready.engine.transport.close()
+    ready.stop(request_id)
+    assert isinstance(outputs.get(timeout=30), EngineDied)
 
 
 def test_the_end_of_the_connection_fails_what_is_open(ready: OneConnection) -> None:

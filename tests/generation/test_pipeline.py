@@ -11,6 +11,7 @@ import pytest
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.decoding import decode
+from cria.api.embeddings import EmbeddingRequest
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import (
@@ -23,13 +24,14 @@ from cria.errors import (
 )
 from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation, model_name
-from cria.generation.run import ChoiceDelta
-from cria.ipc.messages import FinishReason
+from cria.generation.run import ChoiceDelta, ChoiceFinished
+from cria.ipc.messages import EmbeddingInfo, FinishReason
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
+from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer
-from tests.generation.fake_engine import FakeEngineClient
-from tests.prompt.fake_vocab import FIM_IDS, FakeVocab
+from tests.generation.fake_engine import READY, FakeEngineClient
+from tests.prompt.fake_vocab import EOS, FIM_IDS, FakeVocab
 
 T = TypeVar("T")
 TEMPLATE = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
@@ -54,7 +56,8 @@ class Bench:
         vocab = FakeVocab(fim=fim)
         self.client = FakeEngineClient()
         self.offloaded: list[str] = []
-        text = TextSide(Tokenizer(vocab), ChatTemplate(template, "", ""), vocab.pieces)
+        chat_template = ChatTemplate(template, "", "")
+        text = TextSide(Tokenizer(vocab), chat_template, vocab.pieces, RerankPrompt(vocab))
         config = ServerConfig(aliases=("m", "org/other"))
         self.generation = Generation(self.client, text, config, self.offload)  # type: ignore[arg-type]
 
@@ -222,11 +225,56 @@ def test_biases_of_unknown_tokens_are_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"stop_token_ids": [5, 260]}, "stop_token_ids[1]"),
+        ({"allowed_token_ids": [5, 260]}, "allowed_token_ids[1]"),
+        ({"allowed_token_ids": [5], "logit_bias": {"5": -100}}, "allowed_token_ids"),
+        ({"allowed_token_ids": [EOS], "ignore_eos": True}, "allowed_token_ids"),
+        ({"allowed_token_ids": [EOS], "min_tokens": 1}, "allowed_token_ids"),
+    ],
+)
+def test_tokens_that_cannot_be_are_refused(
+    bench: Bench, fields: dict[str, Any], param: str
+) -> None:
+    for start in (
+        lambda: bench.generation.start_completion(completion(**fields)),
+        lambda: bench.generation.start_chat(chat(**fields)),
+    ):
+        with pytest.raises(RequestError) as caught:
+            start()
+        assert (caught.value.param, caught.value.code) == (param, "invalid_value")
+    assert bench.client.submitted == []
+
+
+def test_stops_are_looked_for_in_what_the_engine_sends(bench: Bench) -> None:
+    fields = {"stop_token_ids": [ord("!")], "stop": "END", "min_tokens": 2, "max_tokens": 20}
+    run = bench.generation.start_completion(completion(n=2, **fields))
+    assert [params.min_tokens for _, params in bench.client.submitted] == [2, 2]
+    for request_id, text in enumerate(("!ab!", "x!END")):
+        for letter in text:
+            bench.client.tell(request_id, letter)
+    events = list(run.events())
+    texts = ["", ""]
+    for event in events:
+        if isinstance(event, ChoiceDelta):
+            texts[event.index] += event.text
+    assert texts == ["!ab", "x!"]
+    assert {e for e in events if isinstance(e, ChoiceFinished)} == {
+        ChoiceFinished(0, "stop"),
+        ChoiceFinished(1, "stop"),
+    }
+    assert bench.client.cancelled == [0, 1]
+
+
+@pytest.mark.parametrize(
     ("fields", "warnings"),
     [
         ({"max_tokens": 30}, ()),
         ({"max_tokens": 31}, ("max_tokens",)),
         ({"max_completion_tokens": 31}, ("max_completion_tokens",)),
+        ({"min_tokens": 30}, ()),
+        ({"min_tokens": 31}, ("min_tokens",)),
         ({}, ()),
     ],
 )
@@ -236,6 +284,62 @@ def test_a_limit_beyond_the_context_is_reported(
     messages = [{"role": "user", "content": ""}]
     bench = Bench(template="ab")
     assert bench.generation.start_chat(chat(messages=messages, **fields)).warnings == warnings
+
+
+def test_a_long_prompt_is_cut_if_the_request_says_so(bench: Bench) -> None:
+    run = bench.generation.start_completion(
+        completion(prompt=[5] * 40, max_tokens=4, context_overflow="truncate_left")
+    )
+    assert bench.prompts == [[5] * 28]
+    assert run.usage.prompt_tokens == 28
+    assert run.warnings == ("context_overflow",)
+    run = bench.generation.start_completion(
+        completion(prompt=[5] * 40, max_tokens=4, truncate_prompt_tokens=3)
+    )
+    assert bench.prompts[1] == [5] * 3
+    assert run.warnings == ("truncate_prompt_tokens",)
+
+
+def test_a_prompt_that_is_still_too_long_is_refused(bench: Bench) -> None:
+    with pytest.raises(ContextLengthExceeded):
+        bench.generation.start_completion(completion(prompt=[5] * 40, truncate_prompt_tokens=32))
+
+
+def test_a_long_conversation_loses_its_oldest_turns(bench: Bench) -> None:
+    messages = [
+        {"role": "system", "content": "S"},
+        {"role": "user", "content": "long long"},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": "hi"},
+    ]
+    run = bench.generation.start_chat(
+        chat(messages=messages, max_tokens=4, context_overflow="truncate_left")
+    )
+    assert text_of(bench.prompts[0]) == "[system]S[user]hi"
+    assert run.warnings == ("context_overflow",)
+    assert bench.offloaded == ["_encode_chat"]
+    messages[-1]["content"] = "x" * 40
+    with pytest.raises(ContextLengthExceeded) as caught:
+        bench.generation.start_chat(chat(messages=messages, context_overflow="truncate_left"))
+    assert caught.value.param == "messages"
+
+
+def test_a_shift_is_for_the_engine_and_clamps_nothing(bench: Bench) -> None:
+    run = bench.generation.start_completion(
+        completion(prompt=[[5], [6] * 9], max_tokens=500, context_overflow="shift", n_keep=-1)
+    )
+    assert [params.num_kept for _, params in bench.client.submitted] == [1, 9]
+    assert run.warnings == ()
+    bench.generation.start_completion(completion())
+    assert bench.client.submitted[-1][1].num_kept is None
+
+
+def test_what_is_to_be_told_reaches_engine_and_run(bench: Bench) -> None:
+    run = bench.generation.start_completion(
+        completion(prompt=[5, 6], timings=True, return_token_ids=True)
+    )
+    assert bench.client.submitted[0][1].timings
+    assert run.prompt_token_ids(0) == [5, 6]
 
 
 @pytest.mark.parametrize(
@@ -259,6 +363,62 @@ def test_the_model_card_tells_what_is_served(bench: Bench) -> None:
     card = bench.generation.model_card()
     assert card.id == "m"
     assert card.meta["n_ctx"] == 32 and card.meta["n_params"] == 10
+
+
+def test_counting_is_what_a_chat_would_take(bench: Bench) -> None:
+    bench.generation.start_chat(chat())
+    assert bench.generation.count_chat_tokens(chat()) == len(bench.prompts[0])
+    beyond = chat(messages=[{"role": "user", "content": "x" * 40}])
+    assert bench.generation.count_chat_tokens(beyond) == 46
+    with pytest.raises(ModelNotFound):
+        bench.generation.count_chat_tokens(chat(model="else"))
+
+
+def test_the_text_side_waits_for_the_engine(bench: Bench) -> None:
+    assert bench.generation.require_ready("org/other").context_size == 32
+    with pytest.raises(ModelNotFound):
+        bench.generation.require_ready("else")
+    bench.client.status = EngineStatus("loading")
+    with pytest.raises(EngineUnavailable):
+        bench.generation.require_ready()
+
+
+def test_the_model_card_tells_what_the_model_can_do(bench: Bench) -> None:
+    assert bench.generation.model_card().meta["capabilities"] == ["completion", "embedding"]
+    for embedding, capabilities in (
+        (EmbeddingInfo(384, 512, "mean"), ["embedding"]),
+        (EmbeddingInfo(1, 512, "rank"), ["rerank"]),
+        (None, []),
+    ):
+        info = msgspec.structs.replace(READY, can_generate=False, embedding=embedding)
+        bench.client.status = EngineStatus("ready", 1.0, info)
+        meta = bench.generation.model_card().meta
+        assert meta["capabilities"] == capabilities
+        assert meta.get("n_ctx") == (embedding and 512)
+        assert "n_slots" not in meta
+
+
+def test_a_model_that_only_embeds_generates_nothing(bench: Bench) -> None:
+    info = msgspec.structs.replace(READY, can_generate=False, context_size=0)
+    bench.client.status = EngineStatus("ready", 1.0, info)
+    for start in (
+        lambda: bench.generation.start_completion(completion()),
+        lambda: bench.generation.start_chat(chat()),
+    ):
+        with pytest.raises(RequestError, match="cannot generate text.*/v1/embeddings") as caught:
+            start()
+        assert caught.value.param == "model"
+    assert bench.client.submitted == []
+
+
+def test_embeddings_are_for_the_served_names_and_a_ready_engine(bench: Bench) -> None:
+    bench.generation.embeddings.start(request(EmbeddingRequest, input="hi", model="org/other"))
+    assert len(bench.client.embedded) == 1
+    with pytest.raises(ModelNotFound):
+        bench.generation.embeddings.start(request(EmbeddingRequest, input="hi", model="else"))
+    bench.client.status = EngineStatus("loading", 0.43)
+    with pytest.raises(EngineUnavailable, match=r"loading .43%"):
+        bench.generation.embeddings.start(request(EmbeddingRequest, input="hi"))
 
 
 def test_waiting_for_a_model_that_cannot_be_loaded(bench: Bench) -> None:
@@ -290,6 +450,7 @@ def test_two_generations_over_one_engine(tiny_gguf: Path) -> None:
         first.wait_ready(timeout=60)
         second.wait_ready(timeout=60)
         assert second.model_ids == first.model_ids
+        assert second.model_path == first.model_path == str(tiny_gguf)
         for generation in (first, second, first):
             assert list(generation.start_completion(wanted).events())
         assert second.status().info == first.status().info
@@ -307,6 +468,7 @@ def test_opening_a_real_file_and_a_broken_one(tiny_gguf: Path, tmp_path: Path) -
     try:
         generation.wait_ready(timeout=60)
         assert generation.model_ids == ("tiny",)
+        assert generation.model_path == str(tiny_gguf)
         wanted = msgspec.structs.replace(completion(), model="tiny")
         events = list(generation.start_completion(wanted).events())
         assert events[-1].finish_reason in (  # type: ignore[union-attr]  # the last one ends it

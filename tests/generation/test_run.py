@@ -5,11 +5,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from cria.api.extras import Extras, Truncated
 from cria.api.logprobs import ScoredToken
 from cria.errors import ClientGone, EngineDied, EngineError, EngineUnavailable
 from cria.generation.answer_tokens import Display, TokenTexts
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Event, Heartbeat, Run, RunHead
-from cria.ipc.messages import FinishReason, SequenceOutput
+from cria.ipc.messages import (
+    CacheLimit,
+    CacheLimitReason,
+    FinishReason,
+    SequenceOutput,
+    SequenceTimings,
+)
 from cria.logprobs import TokenLogprobs
 from cria.output.processor import OutputProcessor
 from cria.sampling_params import SamplingParams
@@ -227,3 +234,113 @@ def test_if_the_engine_goes_while_prompts_are_added_the_first_ones_are_cancelled
     with pytest.raises(EngineUnavailable), run.submitting():
         raise EngineUnavailable("gone")
     assert client.cancelled == [0, 1]
+
+
+TIMINGS = SequenceTimings(0.5, 1.0, 2.0, 9, 4, CacheLimit(CacheLimitReason.DIFFERS_AT, 4))
+
+
+def make_timed_run(
+    num_choices: int = 1, stops: tuple[str, ...] = ()
+) -> tuple[Run, FakeEngineClient]:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client)  # type: ignore[arg-type]  # the fake
+    params = [SamplingParams(timings=True)] * num_choices
+    run.add_prompt([1, 2, 3], params, lambda: OutputProcessor(BYTES, stops))
+    return run, client
+
+
+def last_output(index: int, reason: FinishReason = FinishReason.LENGTH) -> SequenceOutput:
+    return SequenceOutput(index, (), reason, 5, timings=TIMINGS)
+
+
+def test_timings_come_with_the_end_of_a_choice_and_as_a_sum() -> None:
+    run, client = make_timed_run(2)
+    for index in (0, 1):
+        client.sinks[index](last_output(index))
+    finished = [event for event in run.events() if isinstance(event, ChoiceFinished)]
+    for event in finished:
+        assert event.extras.timings is not None
+        assert event.extras.timings.predicted_n == 5
+        assert event.extras.timings.predicted_per_second == 2.0, "four after the first, in two s"
+    timings = run.extras.timings
+    assert timings is not None
+    assert (timings.queue_ms, timings.prompt_n, timings.cache_n) == (1000.0, 10, 8)
+    assert (timings.cache_limit, timings.cache_limit_position) == ("differs_at", 4)
+
+
+def test_a_stopped_choice_waits_for_its_timings() -> None:
+    run, client = make_timed_run(stops=("!",))
+    events = run.events()
+    client.tell(0, "a!")
+    assert next(events) == ChoiceDelta(0, "a")
+    client.tell(0, "more")
+    client.sinks[0](last_output(0, FinishReason.CANCELLED))
+    (finished,) = events
+    assert isinstance(finished, ChoiceFinished)
+    assert (finished.finish_reason, finished.extras.timings is None) == ("stop", False)
+    assert (client.stopped, client.cancelled) == ([0], [])
+    assert run.usage.completion_tokens == 2, "what came after the stop string is nobody's"
+
+
+def test_a_stop_string_in_the_last_output_waits_for_nothing() -> None:
+    run, client = make_timed_run(stops=("!",))
+    client.sinks[0](SequenceOutput(0, (33,), FinishReason.LENGTH, 5, timings=TIMINGS))
+    (finished,) = run.events()
+    assert isinstance(finished, ChoiceFinished)
+    assert finished.finish_reason == "stop" and finished.extras.timings is not None
+    assert client.stopped == []
+
+
+def test_a_reader_that_leaves_does_not_wait_for_timings() -> None:
+    run, client = make_timed_run(stops=("!",))
+    events = run.events()
+    client.tell(0, "a!")
+    next(events)
+    run.cancel()
+    assert client.cancelled == [0]
+
+
+def test_nobody_hears_what_was_not_asked_for() -> None:
+    run, client = make_run()
+    client.tell(0, "a", FinishReason.LENGTH, 1)
+    assert list(run.events()) == [ChoiceDelta(0, "a"), ChoiceFinished(0, "length")]
+    assert run.extras == Extras()
+    assert run.prompt_token_ids(0) is None
+
+
+def test_every_token_id_is_told_once_and_in_order() -> None:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client)  # type: ignore[arg-type]  # the fake
+    run.returns_token_ids = True
+    run.add_prompt([1, 2, 3], [SamplingParams()], lambda: OutputProcessor(BYTES, ("<end>",)))
+    for token in b"h<e\xc3\xa9<end>":
+        client.tell(0, [token])
+    events = list(run.events())
+    assert events == [
+        ChoiceDelta(0, "h", (), (104,)),
+        ChoiceDelta(0, "<e\u00e9", (), (60, 101, 0xC3, 0xA9)),
+        ChoiceFinished(0, "stop", tuple(b"<end>")),
+    ]
+    assert run.prompt_token_ids(0) == [1, 2, 3]
+
+
+def test_the_ids_of_each_prompt_are_those_of_its_choices() -> None:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client)  # type: ignore[arg-type]  # the fake
+    run.returns_token_ids = True
+    for prompt in ([1, 2], [3]):
+        run.add_prompt(prompt, [SamplingParams()] * 2, lambda: OutputProcessor(BYTES, ()))
+    assert [run.prompt_token_ids(index) for index in range(4)] == [[1, 2], [1, 2], [3], [3]]
+
+
+def test_shifts_of_all_choices_are_counted() -> None:
+    run, client = make_run(2)
+    run.truncated = Truncated("shift", 3, 3)
+    client.sinks[0](SequenceOutput(0, (65,), num_shifts=1))
+    client.sinks[0](SequenceOutput(0, (65,), num_shifts=2))
+    client.sinks[1](SequenceOutput(1, (65,), num_shifts=1))
+    for index in (0, 1):
+        client.tell(index, "", FinishReason.STOP, 2)
+    assert run.extras.truncated is None, "nothing has happened yet"
+    list(run.events())
+    assert run.extras.truncated == Truncated("shift", 3, 3, shifts=3)

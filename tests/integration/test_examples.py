@@ -20,6 +20,8 @@ EXPECTED = {
     "completion_stream.sh": r'"text":".+"(?s:.*)"finish_reason":"(stop|length)"(?s:.*)\[DONE\]\s*$',
     "chat.sh": r'"object":"chat.completion".*"content":".+".*"finish_reason":"(stop|length)"',
     "chat_stream.sh": r'"role":"assistant"(?s:.*)"usage":\{"prompt_tokens":\d+(?s:.*)\[DONE\]\s*$',
+    "embeddings.sh": r'"object":"list","data":\[\{"object":"embedding","index":0,"embedding":\[-?0',
+    "openai_embeddings.py": r"^(0\.\d{3}  [\w ]+\.\n){2}$",
     "openai_chat.py": r"\w+(?s:.*)\n\(\d+ \+ \d+ tokens\)\n(?s:.*)\w+",
     "openai_completion.py": r"^Once upon a time(?s:.*)\nOnce upon a time(?s:.*)\w+",
     "sse_client.py": r"\w+",

@@ -16,7 +16,7 @@ from cria.ipc.messages import (
     StepOutput,
     Submit,
 )
-from cria.sampling_params import SamplingParams
+from cria.sampling_params import Dry, Mirostat, SamplingParams
 
 READY = Ready(1, 2, 3, 4, 5, 6, "CPU", 7, ["careful"])
 STEP = StepOutput(
@@ -35,6 +35,7 @@ def test_messages_to_the_server_survive(message: object) -> None:
     [
         Cancel(3),
         Submit(1, [1, 2], SamplingParams()),
+        Submit(1, [1], SamplingParams(dry=Dry(0.8), mirostat=Mirostat(2), samplers=("dry",))),
         Submit(2, [], SamplingParams(temperature=0, logit_bias=((1, -100.0),), seed=2**32 - 2)),
     ],
     ids=str,

@@ -40,6 +40,22 @@ def test_no_template_is_none(native: Library, tmp_path: Path) -> None:
     assert model.chat_template() is None
 
 
+def test_what_a_model_is_good_for(
+    native: Library, tiny_gguf: Path, tiny_bert_gguf: Path, tiny_reranker_gguf: Path
+) -> None:
+    models = [Model(native, str(p)) for p in (tiny_gguf, tiny_bert_gguf, tiny_reranker_gguf)]
+    assert [model.has_decoder for model in models] == [True, False, False]
+    assert [model.can_embed for model in models] == [True, True, True]
+    assert [model.pooling for model in models] == ["none", "mean", "rank"]
+    assert [model.embedding_size for model in models] == [128, 32, 32]
+
+
+def test_templates_have_names(native: Library, tiny_gguf: Path) -> None:
+    model = Model(native, str(tiny_gguf))
+    assert model.chat_template() is not None
+    assert model.chat_template("rerank") is None
+
+
 def test_progress_ends_at_one(native: Library, tiny_gguf: Path) -> None:
     seen: list[float] = []
     Model(native, str(tiny_gguf), on_progress=seen.append).close()

@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 from cria.errors import NativeError
 from cria.native.batch import Batch
 from cria.native.context import Context
+from cria.native.direct_sampler import DirectSampler
 from cria.native.library import Library
 from cria.native.model import Model
-from cria.native.row_sampling import LOGPROBS, SLOT, RowSampler, Sampler, score_rows
-from cria.native.sampler import DirectSampler, SamplerChain
+from cria.native.row_sampling import LOGPROBS, SLOT, RowSampler, score_rows
+from cria.native.sampler import Sampler
+from cria.native.sampler_chain import SamplerChain
 from cria.native.structs import llama_token_data, llama_token_data_array
 from cria.sampling_params import SamplingParams
 

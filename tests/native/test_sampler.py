@@ -1,42 +1,27 @@
-"""What a chain makes of known logits."""
-
 from __future__ import annotations
 
-import ctypes
-import math
-from collections import Counter
 from typing import Any
 
 import pytest
 
+from cria.native.direct_sampler import DirectSampler
 from cria.native.model import Model
-from cria.native.sampler import (
-    DirectSampler,
-    SamplerChain,
-    is_plain_greedy,
-    make_sampler,
+from cria.native.sampler import is_plain_greedy, make_sampler, needs_chain
+from cria.native.sampler_chain import SamplerChain
+from cria.sampling_params import (
+    AdaptiveP,
+    Dry,
+    DynamicTemperature,
+    Mirostat,
+    SamplingParams,
+    Xtc,
 )
-from cria.native.structs import llama_token_data, llama_token_data_array
-from cria.sampling_params import SamplingParams
 
 CONTEXT = 64
 
 
-def chain_of(model: Model, prompt: list[int] | None = None, **params: object) -> SamplerChain:
-    values = SamplingParams(**params)  # type: ignore[arg-type]  # the tests' own keywords
-    return SamplerChain(model.vocab, values, prompt or [], CONTEXT)
-
-
-def apply(model: Model, chain: SamplerChain, logits: dict[int, float]) -> tuple[dict, int]:
-    """The surviving {token: logit}, and the chosen token."""
-    data = (llama_token_data * len(logits))(*[(t, v, 0.0) for t, v in logits.items()])
-    array = llama_token_data_array(data=data, size=len(logits), selected=-1, sorted=False)
-    model.library.llama_sampler_apply(chain.pointer, ctypes.byref(array))
-    kept = {array.data[i].id: array.data[i].logit for i in range(array.size)}
-    return kept, int(array.data[array.selected].id)
-
-
-FLAT = {10: 1.0, 11: 0.9, 12: 0.8, 13: -4.0}
+def made(model: Model, **params: Any) -> object:
+    return make_sampler(model.vocab, SamplingParams(**params), [1, 2], CONTEXT)
 
 
 def test_plain_greedy_needs_no_chain() -> None:
@@ -44,6 +29,8 @@ def test_plain_greedy_needs_no_chain() -> None:
     for change in (
         {"logit_bias": ((1, 2.0),)},
         {"ignore_eos": True},
+        {"min_tokens": 1},
+        {"typical_p": 0.5},
         {"repeat_penalty": 1.1},
         {"presence_penalty": 0.1},
         {"frequency_penalty": -0.1},
@@ -52,13 +39,14 @@ def test_plain_greedy_needs_no_chain() -> None:
     assert not is_plain_greedy(SamplingParams())
 
 
-def test_the_cheapest_sampler_is_made(tiny_model: Model) -> None:
-    def made(**params: Any) -> object:
-        return make_sampler(tiny_model.vocab, SamplingParams(**params), [], CONTEXT)
+def test_the_most_likely_token_needs_no_sampler(tiny_model: Model) -> None:
+    assert made(tiny_model, temperature=0) is None
+    assert made(tiny_model, temperature=0, top_k=5, top_p=0.5) is None
 
-    assert made(temperature=0) is None
-    assert made(temperature=0, top_k=5, top_p=0.5) is None
-    for params in (
+
+@pytest.mark.parametrize(
+    "params",
+    [
         {},
         {"top_p": 0.9},
         {"min_p": 0.1},
@@ -67,88 +55,38 @@ def test_the_cheapest_sampler_is_made(tiny_model: Model) -> None:
         {"temperature": 0, "logit_bias": ((1, 1.0),)},
         {"temperature": 0, "repeat_penalty": 1.1},
         {"presence_penalty": 0.1},
-    ):
-        assert isinstance(made(**params), DirectSampler)
-
-
-def test_greedy_takes_the_maximum(tiny_model: Model) -> None:
-    assert apply(tiny_model, chain_of(tiny_model, temperature=0, ignore_eos=True), FLAT)[1] == 10
-
-
-def test_logit_bias_adds_and_minus_hundred_bans(tiny_model: Model) -> None:
-    chain = chain_of(tiny_model, temperature=0, logit_bias=((10, -100.0), (12, 0.5)))
-    kept, chosen = apply(tiny_model, chain, FLAT)
-    assert chosen == 12
-    assert kept[10] == -math.inf and kept[12] == pytest.approx(1.3)
-
-
-def test_ignore_eos_bans_every_end_of_generation_token(tiny_model: Model) -> None:
-    (end, *_) = tiny_model.vocab.end_of_generation_ids
-    chain = chain_of(tiny_model, temperature=0, ignore_eos=True)
-    kept, chosen = apply(tiny_model, chain, {end: 50.0, 10: 1.0})
-    assert chosen == 10 and kept[end] == -math.inf
-
-
-def test_repeat_penalty_looks_into_the_prompt_as_far_as_told(tiny_model: Model) -> None:
-    for last_n, expected in ((2, 11), (1, 10), (-1, 11), (0, 10)):
-        chain = chain_of(
-            tiny_model, [10, 99], temperature=0, repeat_penalty=2.0, repeat_last_n=last_n
-        )
-        assert apply(tiny_model, chain, FLAT)[1] == expected, last_n
-
-
-def test_count_penalties_do_not_look_into_the_prompt(tiny_model: Model) -> None:
-    chain = chain_of(
-        tiny_model, [10] * 9, temperature=0, presence_penalty=2.0, frequency_penalty=2.0
-    )
-    assert apply(tiny_model, chain, FLAT)[1] == 10
-
-
-def test_count_penalties_subtract_what_openai_says(tiny_model: Model) -> None:
-    chain = chain_of(tiny_model, temperature=0, presence_penalty=0.25, frequency_penalty=0.5)
-    for token in (10, 10, 11):
-        tiny_model.library.llama_sampler_accept(chain.pointer, token)
-    kept, chosen = apply(tiny_model, chain, FLAT)
-    assert kept[10] == pytest.approx(1.0 - 2 * 0.5 - 0.25)
-    assert kept[11] == pytest.approx(0.9 - 0.5 - 0.25)
-    assert chosen == 12
-
-
-def test_count_penalties_remember_the_whole_generation(tiny_model: Model) -> None:
-    chain = chain_of(tiny_model, temperature=0, presence_penalty=1.0)
-    for token in (10, *[99] * (CONTEXT - 2)):
-        tiny_model.library.llama_sampler_accept(chain.pointer, token)
-    assert apply(tiny_model, chain, FLAT)[1] == 11
+        {"temperature": 0, "min_tokens": 3},
+        {"top_p": 0.9, "min_keep": 1},
+        {"min_keep": 9},
+        {"top_n_sigma": 0.0},
+    ],
+)
+def test_the_usual_parameters_take_the_fast_sampler(
+    tiny_model: Model, params: dict[str, Any]
+) -> None:
+    assert not needs_chain(SamplingParams(**params))
+    assert isinstance(made(tiny_model, **params), DirectSampler)
 
 
 @pytest.mark.parametrize(
-    ("params", "expected"),
+    "params",
     [
-        ({"top_k": 2}, {10, 11}),
-        ({"top_p": 0.5}, {10, 11}),
-        ({"min_p": 0.85}, {10, 11}),
-        ({}, {10, 11, 12, 13}),
+        {"typical_p": 0.9},
+        {"top_n_sigma": 1.0},
+        {"dry": Dry(0.8)},
+        {"xtc": Xtc(0.5)},
+        {"dynamic_temperature": DynamicTemperature(0.5)},
+        {"mirostat": Mirostat(2)},
+        {"adaptive_p": AdaptiveP(0.5)},
+        {"samplers": ()},
+        {"allowed_token_ids": (1,)},
+        {"top_p": 0.9, "min_keep": 2},
+        {"min_p": 0.1, "min_keep": 2},
     ],
 )
-def test_truncation_keeps(tiny_model: Model, params: dict[str, object], expected: set[int]) -> None:
-    kept, chosen = apply(tiny_model, chain_of(tiny_model, seed=1, **params), FLAT)
-    assert set(kept) == expected and chosen in expected
-
-
-def test_the_choice_follows_the_distribution(tiny_model: Model) -> None:
-    chain = chain_of(tiny_model, temperature=0.5, seed=3)
-    draws = Counter(apply(tiny_model, chain, FLAT)[1] for _ in range(4000))
-    weights = {token: math.exp(logit / 0.5) for token, logit in FLAT.items()}
-    for token in (10, 11, 12):
-        expected = weights[token] / sum(weights.values())
-        assert draws[token] / 4000 == pytest.approx(expected, abs=0.04)
-
-
-def test_a_seed_repeats_its_choices_and_no_seed_does_not(tiny_model: Model) -> None:
-    def draws(**params: object) -> list[int]:
-        chain = chain_of(tiny_model, **params)
-        return [apply(tiny_model, chain, FLAT)[1] for _ in range(60)]
-
-    assert draws(seed=5) == draws(seed=5)
-    assert draws(seed=5) != draws(seed=6)
-    assert draws() != draws()
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_the_others_take_a_chain(
+    tiny_model: Model, params: dict[str, Any], temperature: float
+) -> None:
+    assert needs_chain(SamplingParams(**params))
+    assert isinstance(made(tiny_model, temperature=temperature, **params), SamplerChain)

@@ -17,7 +17,7 @@ def joined(model: Model, tokens: list[int]) -> bytes:
 
 def test_special_ids(tiny_model: Model) -> None:
     vocab = tiny_model.vocab
-    assert (vocab.bos_id, vocab.eos_id) == (1, 2)
+    assert (vocab.bos_id, vocab.eos_id, vocab.pad_id) == (1, 2, None)
     assert vocab.eos_id in vocab.end_of_generation_ids
     assert 10 not in vocab.end_of_generation_ids
 

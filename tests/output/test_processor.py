@@ -41,3 +41,35 @@ def test_flush_releases_all_stages_in_order() -> None:
     assert processor.feed(b"text\nUs" + "é".encode()[:1]) == "text"
     assert processor.flush() == "\nUs\ufffd"
     assert not processor.stopped
+
+
+@pytest.mark.parametrize(
+    ("text", "stop_ids", "min_tokens", "expected"),
+    [
+        ("ab!cd", b"!", 0, "ab"),
+        ("!ab", b"!", 0, ""),
+        ("ab!cd!ef", b"!", 3, "ab!cd"),
+        ("ab!cd!ef", b"!?", 2, "ab"),
+        ("ab!", b"!", 99, "ab!"),
+        ("abENDcdENDef", b"", 4, "abENDcd"),
+        ("abENDcdENDef", b"", 5, "abENDcd"),
+        ("abENDcdENDef", b"", 2, "ab"),
+        ("abEN!", b"!", 0, "abEN"),
+        ("abEND!", b"!", 0, "ab"),
+        ("é!é", b"!", 1, "é"),
+    ],
+)
+def test_a_stop_is_looked_for_after_the_least_number_of_tokens(
+    text: str, stop_ids: bytes, min_tokens: int, expected: str
+) -> None:
+    def make() -> OutputProcessor:
+        return OutputProcessor(BYTES, ["END"], frozenset(stop_ids), min_tokens)
+
+    check_every_split(make, list(text.encode()), expected)
+
+
+def test_it_says_when_a_stop_token_came() -> None:
+    processor = OutputProcessor(BYTES, ["END"], {ord("!")}, 2)
+    seen = [(processor.feed(piece), processor.stopped) for piece in (b"!a", b"EN", b"b!c", b"d")]
+    assert seen == [("!a", False), ("", False), ("ENb", True), ("", True)]
+    assert processor.flush() == ""

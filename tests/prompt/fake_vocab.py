@@ -8,6 +8,8 @@ CONTROL = ("<s>", "</s>", "<|im_start|>", "<|im_end|>")
 BOS, EOS, IM_START, IM_END = range(256, 260)
 FIM = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>")
 FIM_IDS = (260, 261, 262)
+SEP = IM_END
+"""Between two texts, for models that have such a token."""
 
 
 class FakeVocab:
@@ -18,16 +20,22 @@ class FakeVocab:
         *,
         add_bos: bool = False,
         add_eos: bool = False,
-        bos_id: int | None = BOS,
         fim: bool = False,
+        add_sep: bool = False,
+        bos_id: int | None = BOS,
+        eos_id: int | None = EOS,
     ) -> None:
         control = CONTROL + (FIM if fim else ())
         self.num_tokens = 256 + len(control)
         self.fim_ids = FIM_IDS if fim else None
         self.bos_id = bos_id
-        self.eos_id: int | None = EOS
+        self.eos_id = eos_id
+        self.sep_id: int | None = SEP
+        self.end_of_generation_ids = (EOS, IM_END)
+        self.pad_id: int | None = None
         self.add_bos = add_bos
         self.add_eos = add_eos
+        self.add_sep = add_sep
         self.calls: list[bytes] = []
         data = [bytes([value]) for value in range(256)]
         self.pieces = data + [b""] * len(control)

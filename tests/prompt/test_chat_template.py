@@ -254,3 +254,10 @@ def test_the_default_model(default_model: Path) -> None:
     forged = tokenizer.encode_chat(template.render([USER | {"content": FORGERY}]))
     control = {id for id, piece in enumerate(tokenizer.pieces) if not piece}
     assert [id for id in forged if id in control] == [id for id in plain if id in control]
+
+
+def test_the_source_is_shown_only_if_it_works() -> None:
+    assert ChatTemplate("{{ messages }}", "", "").source == "{{ messages }}"
+    assert ChatTemplate("{% broken", "", "").source == ""
+    assert ChatTemplate(None, "", "").source == ""
+    assert ChatTemplate.unusable("It is bad.").source == ""

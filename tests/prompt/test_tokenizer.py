@@ -4,7 +4,7 @@ import pytest
 
 from cria.errors import RequestError
 from cria.prompt.tokenizer import Tokenizer
-from tests.prompt.fake_vocab import BOS, CONTROL, EOS, FIM_IDS, IM_START, FakeVocab
+from tests.prompt.fake_vocab import BOS, CONTROL, EOS, FIM_IDS, IM_END, IM_START, FakeVocab
 
 
 def test_control_texts_are_those_of_tokens_without_visible_text() -> None:
@@ -35,6 +35,15 @@ def test_no_text_is_the_begin_of_sequence_token() -> None:
     with pytest.raises(RequestError) as caught:
         Tokenizer(FakeVocab(bos_id=None)).encode_text("")
     assert (caught.value.param, caught.value.code) == ("prompt", "empty_string")
+
+
+def test_a_text_to_embed_is_whole() -> None:
+    tokenizer = Tokenizer(FakeVocab(add_bos=True, add_eos=True))
+    assert tokenizer.encode_whole("a<s>", 10) == [BOS, 97, BOS, EOS]
+    assert Tokenizer(FakeVocab()).encode_whole("a", 10) == [97]
+    with pytest.raises(RequestError) as caught:
+        tokenizer.encode_whole("a" * 100_000, 10)
+    assert (caught.value.param, caught.value.code) == ("input", "context_length_exceeded")
 
 
 def test_a_conversation_begins_with_one_begin_of_sequence_token() -> None:
@@ -87,6 +96,41 @@ def test_hopelessly_long_texts_around_a_gap_are_refused() -> None:
     assert vocab.calls == []
 
 
+def test_text_and_ids_in_turns_become_what_they_are() -> None:
+    tokenizer = Tokenizer(FakeVocab(add_bos=True, add_eos=True))
+
+    def encode(*parts: str | int, add_special: bool = False, parse_special: bool = True) -> object:
+        return tokenizer.encode_parts(
+            parts, "content", add_special=add_special, parse_special=parse_special
+        )
+
+    assert encode("a", 5, "b") == [97, 5, 98]
+    assert encode("a", "b", add_special=True) == [BOS, 97, EOS, 98]
+    assert encode(5, "b", add_special=True) == [5, 98]
+    assert encode("<s>") == [BOS]
+    assert encode("<s>", parse_special=False) == [*b"<s>"]
+    assert encode() == []
+    with pytest.raises(RequestError) as caught:
+        encode("a", 260)
+    assert caught.value.param == "content[1]"
+
+
+def test_pieces_spell_control_tokens_out() -> None:
+    tokenizer = Tokenizer(FakeVocab(), context_size=1)
+    assert tokenizer.pieces_of([97, BOS], "tokens") == [b"a", b"<s>"]
+    with pytest.raises(RequestError) as caught:
+        tokenizer.pieces_of([97, 260], "tokens")
+    assert caught.value.param == "tokens[1]"
+    with pytest.raises(RequestError) as caught:
+        tokenizer.pieces_of([IM_START] * 10_000, "tokens")
+    assert (caught.value.param, caught.value.code) == ("tokens", "context_length_exceeded")
+
+
+def test_special_tokens_by_their_text() -> None:
+    assert Tokenizer(FakeVocab(add_bos=True)).special_tokens == ("<s>", "</s>", None, True, False)
+    assert Tokenizer(FakeVocab(bos_id=None)).special_tokens.bos is None
+
+
 def test_ids_have_to_be_in_the_vocabulary() -> None:
     tokenizer = Tokenizer(FakeVocab())
     tokenizer.check_ids([0, 259], "prompt")
@@ -115,3 +159,17 @@ def test_hopelessly_long_text_is_refused_before_it_is_tokenised() -> None:
     assert caught.value.param == "messages"
     assert vocab.calls == []
     assert len(tokenizer.encode_text("a" * limit)) == limit
+
+
+def test_some_token_must_be_allowed() -> None:
+    tokenizer = Tokenizer(FakeVocab())
+    tokenizer.check_allowed((), {5}, may_end=False)
+    tokenizer.check_allowed((5, 6), {5}, may_end=False)
+    tokenizer.check_allowed((EOS,), (), may_end=True)
+    for token_ids, banned, may_end in (((5,), {5}, True), ((5, EOS, IM_END), {5}, False)):
+        with pytest.raises(RequestError, match="forbid all of them") as caught:
+            tokenizer.check_allowed(token_ids, banned, may_end=may_end)
+        assert caught.value.param == "allowed_token_ids"
+    with pytest.raises(RequestError, match="no token of this model") as caught:
+        tokenizer.check_allowed((5, 10**6), (), may_end=True)
+    assert caught.value.param == "allowed_token_ids[1]"

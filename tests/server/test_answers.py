@@ -46,6 +46,19 @@ def test_collect_joins_the_text_of_each_choice() -> None:
     ]
 
 
+def test_collect_joins_the_token_ids_that_were_asked_for() -> None:
+    script = [
+        ChoiceDelta(0, "a", (), (5,)),
+        ChoiceDelta(0, "b", (), (6, 7)),
+        ChoiceFinished(0, "stop", (8,)),
+    ]
+    run = FakeRun(script, 0)
+    run.returns_token_ids = True
+    assert answers.collect(run, {}) == [
+        Choice(0, "ab", "stop", token_ids=(5, 6, 7, 8), prompt_token_ids=[1, 2, 3])
+    ]
+
+
 def test_collect_watches_the_client_while_it_waits() -> None:
     watch = Watch()
     answers.collect(FakeRun(HELLO, 0), {"cria.on_disconnect": watch})

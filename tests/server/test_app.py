@@ -20,7 +20,6 @@ BODY = {"model": "fake", "prompt": "hi"}
     ("method", "path", "status", "code"),
     [
         ("GET", "/v1/nope", 404, None),
-        ("GET", "/", 404, None),
         ("GET", "/v1/completions", 405, "method_not_supported"),
         ("POST", "/v1/models", 405, "method_not_supported"),
         ("POST", "/v1/completions", 400, None),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 import msgspec
 import pytest
 
 from cria.config import ServerConfig
+from cria.ipc.messages import EmbeddingInfo
 from cria.server import banner
 from tests.fakes import READY, FakeGeneration
 
@@ -23,6 +25,22 @@ def test_it_says_less_when_it_knows_less() -> None:
     generation = FakeGeneration()
     generation.engine = msgspec.structs.replace(generation.engine, info=None)
     assert "sequences" not in banner.ready_banner(generation, ServerConfig(), 1234)
+
+
+@pytest.mark.parametrize(("pooling", "route"), [("mean", "embeddings"), ("rank", "rerank")])
+def test_a_model_that_only_embeds_is_shown_as_one(pooling: str, route: str) -> None:
+    generation = FakeGeneration()
+    info = msgspec.structs.replace(
+        READY, can_generate=False, num_slots=0, embedding=EmbeddingInfo(384, 512, pooling)
+    )
+    generation.engine = msgspec.structs.replace(generation.engine, info=info)
+    text = banner.ready_banner(generation, ServerConfig(api_keys=("k",)), 1234)
+    what = {"mean": "Embeddings", "rank": "Rankings"}[pooling]
+    assert f"{what} of texts of up to 512 tokens, on CPU" in text
+    assert "sequence" not in text
+    words = shlex.split(text.splitlines()[-1])
+    assert words[:4] == ["curl", f"http://127.0.0.1:1234/v1/{route}", "-H", words[3]]
+    assert json.loads(words[-1])["model"] == "fake"
 
 
 def test_it_repeats_the_engines_warnings() -> None:

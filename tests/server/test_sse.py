@@ -9,6 +9,7 @@ import pytest
 
 from cria.api.chat import ChatChunks
 from cria.api.completions import CompletionChunks
+from cria.api.extras import Extras, Truncated
 from cria.api.head import ResponseHead
 from cria.errors import ClientGone, EngineDied
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Heartbeat
@@ -107,3 +108,14 @@ def test_closing_in_the_middle_ends_the_run() -> None:
     assert run.open
     stream.close()
     assert not run.open
+
+
+def test_ids_and_extras_are_passed_on() -> None:
+    extras = Extras(truncated=Truncated("shift", 3, 3, shifts=1))
+    run = FakeRun([ChoiceDelta(0, "a", (), (5,)), ChoiceFinished(0, "stop", (6,), extras)], 0)
+    run.returns_token_ids, run.extras = True, extras
+    events = [payload(event) for event in sse.stream_events(run, CHUNKS, True) if b"{" in event]
+    ids = [event["choices"][0]["token_ids"] for event in events[:-1]]  # type: ignore[index]
+    assert ids == [[], [5], [6]]
+    assert events[0]["choices"][0]["prompt_token_ids"] == [1, 2, 3]  # type: ignore[index]
+    assert ["truncated" in event for event in events] == [False, False, True, True]

@@ -1,29 +1,58 @@
-"""POST /v1/chat/completions."""
+"""POST /v1/chat/completions, and its two forms that always or never stream."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from cria.api.chat import ChatChunks, ChatCompletionRequest, encode_chat
+from cria.api.chat import (
+    ChatChunks,
+    ChatCompletion,
+    ChatCompletionFullRequest,
+    ChatCompletionRequest,
+    ChatCompletionStreamRequest,
+    encode_chat,
+)
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server.answers import collect, head_of, json_response, stream_response
 from cria.server.body import add_warnings, read_request
+from cria.server.operations import Operation, describe
+
+ANSWERS = Operation(
+    "Answer in a conversation, by the model's own chat template.",
+    ChatCompletionRequest,
+    ChatCompletion,
+    streams=True,
+)
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("chat", __name__)
 
-    @blueprint.post("/chat/completions", strict_slashes=False)
-    def create_chat_completion() -> Response:
-        wanted = read_request(request, ChatCompletionRequest, config)
+    def answer(kind: type[ChatCompletionRequest]) -> Response:
+        wanted = read_request(request, kind, config)
         run = generation.start_chat(wanted)
         add_warnings(run.warnings)
-        if wanted.stream:
+        if wanted.streams:
             usage_so_far = (lambda: run.usage) if wanted.continuous_usage else None
             chunks = ChatChunks(head_of(run), wanted.include_usage, usage_so_far)
             return stream_response(run, chunks, wanted.include_usage, request.environ)
         choices = collect(run, request.environ)
-        return json_response(encode_chat(head_of(run), choices, run.usage))
+        return json_response(encode_chat(head_of(run), choices, run.usage, run.extras))
+
+    @blueprint.post("/chat/completions", strict_slashes=False)
+    @describe(ANSWERS)
+    def create_chat_completion() -> Response:
+        return answer(ChatCompletionRequest)
+
+    @blueprint.post("/chat/completions_full", strict_slashes=False)
+    @describe(ANSWERS._replace(request=ChatCompletionFullRequest, streams=False))
+    def create_full_chat_completion() -> Response:
+        return answer(ChatCompletionFullRequest)
+
+    @blueprint.post("/chat/completions_stream", strict_slashes=False)
+    @describe(ANSWERS._replace(request=ChatCompletionStreamRequest, answer=None))
+    def create_streamed_chat_completion() -> Response:
+        return answer(ChatCompletionStreamRequest)
 
     return blueprint

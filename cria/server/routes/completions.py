@@ -1,29 +1,55 @@
-"""POST /v1/completions."""
+"""POST /v1/completions, and its two forms that always or never stream."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from cria.api.completions import CompletionChunks, CompletionRequest, encode_completion
+from cria.api.completions import (
+    Completion,
+    CompletionChunks,
+    CompletionFullRequest,
+    CompletionRequest,
+    CompletionStreamRequest,
+    encode_completion,
+)
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server.answers import collect, head_of, json_response, stream_response
 from cria.server.body import add_warnings, read_request
+from cria.server.operations import Operation, describe
+
+CONTINUES = Operation(
+    "Go on from a text or from token ids.", CompletionRequest, Completion, streams=True
+)
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("completions", __name__)
 
-    @blueprint.post("/completions", strict_slashes=False)
-    def create_completion() -> Response:
-        wanted = read_request(request, CompletionRequest, config)
+    def answer(kind: type[CompletionRequest]) -> Response:
+        wanted = read_request(request, kind, config)
         run = generation.start_completion(wanted)
         add_warnings(run.warnings)
-        if wanted.stream:
+        if wanted.streams:
             usage_so_far = (lambda: run.usage) if wanted.continuous_usage else None
             chunks = CompletionChunks(head_of(run), wanted.include_usage, usage_so_far)
             return stream_response(run, chunks, wanted.include_usage, request.environ)
         choices = wanted.answered(collect(run, request.environ))
-        return json_response(encode_completion(head_of(run), choices, run.usage))
+        return json_response(encode_completion(head_of(run), choices, run.usage, run.extras))
+
+    @blueprint.post("/completions", strict_slashes=False)
+    @describe(CONTINUES)
+    def create_completion() -> Response:
+        return answer(CompletionRequest)
+
+    @blueprint.post("/completions_full", strict_slashes=False)
+    @describe(CONTINUES._replace(request=CompletionFullRequest, streams=False))
+    def create_full_completion() -> Response:
+        return answer(CompletionFullRequest)
+
+    @blueprint.post("/completions_stream", strict_slashes=False)
+    @describe(CONTINUES._replace(request=CompletionStreamRequest, answer=None))
+    def create_streamed_completion() -> Response:
+        return answer(CompletionStreamRequest)
 
     return blueprint

@@ -6,21 +6,26 @@ beside it, or 503 with an error object whose code is the number 503.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from flask import Blueprint, Response
 
+from cria.api.health import EngineHealth, Health, Unready, UnreadyError
 from cria.config import ServerConfig
 from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
+from cria.server.operations import Operation, describe
+
+READY = Operation(
+    "Say whether the engine is ready; needs no key.", answer=Health, failures={"503": Unready}
+)
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/health", strict_slashes=False)
+    @describe(READY)
     def health() -> Response:
         status = generation.status()
         if status.state == "ready":
@@ -32,33 +37,31 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     return blueprint
 
 
-def ready_body(status: EngineStatus) -> dict[str, Any]:
-    """`decode_tokens_total / decode_steps_total` is how many sequences shared a step."""
+def ready_body(status: EngineStatus) -> Health:
+    """The engine's counters as they were after its last step."""
     stats = status.stats
-    return {
-        "status": "ok",
-        "engine": {
-            "running": stats.num_running,
-            "waiting": stats.num_waiting,
-            "used_cells": stats.num_used_cells,
-            "cached_cells": stats.num_cached_cells,
-            "steps_total": stats.steps_total,
-            "prefill_tokens_total": stats.prefill_tokens_total,
-            "decode_tokens_total": stats.decode_tokens_total,
-            "decode_steps_total": stats.decode_steps_total,
-            "cached_tokens_total": stats.cached_tokens_total,
-            "preemptions_total": stats.preemptions_total,
-            "stalls_ms": status.stalls_ms,
-            "restarts": status.restarts,
-        },
-    }
+    engine = EngineHealth(
+        running=stats.num_running,
+        waiting=stats.num_waiting,
+        used_cells=stats.num_used_cells,
+        cached_cells=stats.num_cached_cells,
+        steps_total=stats.steps_total,
+        prefill_tokens_total=stats.prefill_tokens_total,
+        decode_tokens_total=stats.decode_tokens_total,
+        decode_steps_total=stats.decode_steps_total,
+        cached_tokens_total=stats.cached_tokens_total,
+        preemptions_total=stats.preemptions_total,
+        stalls_ms=status.stalls_ms,
+        embedded_inputs_total=stats.embedded_inputs_total,
+        embedded_tokens_total=stats.embedded_tokens_total,
+        restarts=status.restarts,
+    )
+    return Health("ok", engine)
 
 
-def unready_body(status: EngineStatus) -> dict[str, Any]:
+def unready_body(status: EngineStatus) -> Unready:
     """Loading, or down with the reason if one is known."""
     message = "Loading model"
     if status.state == "down":
         message = status.reason or "The engine is down"
-    return {
-        "error": {"message": message, "type": "unavailable_error", "param": None, "code": 503},
-    }
+    return Unready(UnreadyError(message))

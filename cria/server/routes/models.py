@@ -5,22 +5,25 @@ from __future__ import annotations
 import msgspec
 from flask import Blueprint, Response
 
-from cria.api.models import ModelCard, encode_model, encode_models
+from cria.api.models import ModelCard, ModelList, encode_model, encode_models
 from cria.config import ServerConfig
 from cria.errors import ModelNotFound
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
+from cria.server.operations import Operation, describe
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("models", __name__)
 
     @blueprint.get("/models", strict_slashes=False)
+    @describe(Operation("List the model, once for each of its names.", answer=ModelList))
     def list_models() -> Response:
         return json_response(encode_models(list(cards(generation).values())))
 
     # Ids may hold slashes and colons, hence the path converter.
     @blueprint.get("/models/<path:model_id>")
+    @describe(Operation("Show the model by one of its names.", answer=ModelCard))
     def retrieve_model(model_id: str) -> Response:
         found = find_card(cards(generation), model_id)
         return json_response(encode_model(found))

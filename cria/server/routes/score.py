@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from cria.api.score import ScoreRequest, encode_scores
+from cria.api.score import ScoreList, ScoreRequest, encode_scores
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server.answers import collect, head_of, json_response
 from cria.server.body import read_request
+from cria.server.operations import Operation, describe
+
+SCORES = Operation("Say how likely continuations of a prompt are.", ScoreRequest, ScoreList)
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("score", __name__)
 
     @blueprint.post("/score", strict_slashes=False)
+    @describe(SCORES)
     def create_scores() -> Response:
         wanted = read_request(request, ScoreRequest, config)
         run = generation.start_score(wanted)

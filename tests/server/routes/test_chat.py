@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 
 BODY: dict[str, Any] = {"model": "fake", "messages": [{"role": "user", "content": "hi"}]}
@@ -45,3 +46,26 @@ def test_strict_mode_looks_at_the_whole_conversation(client: FlaskClient) -> Non
     answer = client.post("/v1/chat/completions", json=body, headers=headers)
     assert answer.status_code == 400
     assert answer.get_json()["error"]["param"] == "messages.[1].role"
+
+
+@pytest.mark.parametrize("sent", [{}, {"stream": True}, {"stream": False}])
+def test_the_forms_that_always_or_never_stream(
+    client: FlaskClient, sent: dict[str, object]
+) -> None:
+    full = client.post("/v1/chat/completions_full", json={**BODY, **sent})
+    stream = client.post("/v1/chat/completions_stream", json={**BODY, **sent})
+    assert full.content_type == "application/json"
+    assert full.get_json()["choices"][0]["finish_reason"] == "stop"
+    assert stream.text.endswith("data: [DONE]\n\n")
+    overruled = [a.headers.get("x-cria-warnings") == "stream" for a in (full, stream)]
+    assert overruled == [sent.get("stream") is True, sent.get("stream") is False]
+
+
+def test_a_stream_that_nobody_asked_for_has_its_options(client: FlaskClient) -> None:
+    options = {"stream_options": {"include_usage": True}}
+    answer = client.post(
+        "/v1/chat/completions_stream", json={**BODY, **options}, headers={"x-cria-strict": "1"}
+    )
+    assert answer.status_code == 200
+    assert '"usage":{"prompt_tokens":3' in answer.text
+    assert "x-cria-warnings" not in answer.headers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from flask.testing import FlaskClient
 
 from cria.errors import EngineDied
@@ -55,3 +56,26 @@ def test_usage_on_every_chunk_when_asked(client: FlaskClient) -> None:
     body = {**BODY, "stream": True, "stream_options": options}
     text = client.post("/v1/completions", json=body).text
     assert text.count('"usage":{"prompt_tokens":3') == text.count("data: {") >= 4
+
+
+@pytest.mark.parametrize("sent", [{}, {"stream": True}, {"stream": False}])
+def test_the_forms_that_always_or_never_stream(
+    client: FlaskClient, sent: dict[str, object]
+) -> None:
+    full = client.post("/v1/completions_full", json={**BODY, **sent})
+    stream = client.post("/v1/completions_stream", json={**BODY, **sent})
+    assert full.content_type == "application/json"
+    assert full.get_json()["choices"][0]["finish_reason"] == "stop"
+    assert stream.text.endswith("data: [DONE]\n\n")
+    overruled = [a.headers.get("x-cria-warnings") == "stream" for a in (full, stream)]
+    assert overruled == [sent.get("stream") is True, sent.get("stream") is False]
+
+
+def test_a_stream_that_nobody_asked_for_has_its_options(client: FlaskClient) -> None:
+    options = {"stream_options": {"include_usage": True}}
+    answer = client.post(
+        "/v1/completions_stream", json={**BODY, **options}, headers={"x-cria-strict": "1"}
+    )
+    assert answer.status_code == 200
+    assert '"usage":{"prompt_tokens":3' in answer.text
+    assert "x-cria-warnings" not in answer.headers

@@ -26,6 +26,8 @@ def test_ready(client: FlaskClient) -> None:
             "cached_tokens_total": 8,
             "preemptions_total": 0,
             "stalls_ms": {},
+            "embedded_inputs_total": 0,
+            "embedded_tokens_total": 0,
             "restarts": 0,
         },
     }

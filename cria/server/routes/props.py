@@ -1,0 +1,51 @@
+"""GET /props: what the server is, with llama-server's names, as far as it is true here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response
+
+from cria.api.server_info import GenerationSettings, Props
+from cria.config import ServerConfig
+from cria.generation.pipeline import Generation
+from cria.sampling_params import SamplingParams
+from cria.server.answers import SYSTEM_FINGERPRINT, json_response
+from cria.server.operations import Operation, describe
+
+NO_LIMIT = -1
+"""llama-server's word for a number of tokens that only the context bounds."""
+
+
+def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+    blueprint = Blueprint("props", __name__)
+
+    @blueprint.get("/props", strict_slashes=False)
+    @describe(Operation("Describe the model and the defaults of requests.", answer=Props))
+    def props() -> Response:
+        return json_response(msgspec.json.encode(props_of(generation)))
+
+    return blueprint
+
+
+def props_of(generation: Generation) -> Props:
+    """EngineUnavailable until the model is loaded."""
+    info = generation.require_ready()
+    special = generation.text.special_tokens
+    return Props(
+        default_generation_settings=GenerationSettings(info.context_size, default_params()),
+        total_slots=info.num_slots,
+        model_alias=generation.model_ids[0],
+        model_path=generation.model_path,
+        chat_template=generation.text.template_source,
+        bos_token=special.bos or "",
+        eos_token=special.eos or "",
+        build_info=SYSTEM_FINGERPRINT,
+    )
+
+
+def default_params() -> dict[str, Any]:
+    """How tokens are chosen unless a request says otherwise."""
+    params = msgspec.structs.asdict(SamplingParams())
+    return params | {"max_tokens": NO_LIMIT, "n_predict": NO_LIMIT, "stop": [], "stream": False}
