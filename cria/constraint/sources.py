@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llguidance import LLMatcher, grammar_from
+
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
 
 MAX_SOURCE_BYTES = 512 * 1024
 """Of a schema or grammar: the largest hostile one of this size takes a second to compile."""
@@ -26,7 +29,7 @@ class GrammarError(ValueError):
 
 def from_json_schema(schema: dict[str, Any] | bool, *, lenient: bool = False) -> str:
     """Any JSON that the schema allows; `lenient` ignores keywords that cannot be enforced."""
-    overrides: dict[str, Any] = {"whitespace_pattern": _WHITESPACE, "lenient": lenient}
+    overrides: JsonCompileOptions = {"whitespace_pattern": _WHITESPACE, "lenient": lenient}
     # llguidance knows objects only; in a list of one, false and true are schemas like any other.
     text = json.dumps(schema if isinstance(schema, dict) else {"allOf": [schema]})
     _check_size(text)

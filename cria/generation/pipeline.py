@@ -29,6 +29,7 @@ from cria.errors import (
     SetupError,
 )
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
+from cria.generation.constraining import NO_GRAMMAR, Constraining, Grammar
 from cria.generation.embedding_pipeline import EmbeddingPipeline
 from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
@@ -57,7 +58,8 @@ class Generation:
         offload: Offload,
     ) -> None:
         self._client = client
-        self._tokenizer, self._template, self._pieces, rerank_prompt = text
+        self._tokenizer, self._template, self._pieces = text[:3]
+        self._constraining = Constraining(text.make_compiler)
         self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
         self._offload = offload
@@ -70,7 +72,7 @@ class Generation:
         self.model_ids = config.aliases
         self.model_path = ""
         self.embeddings = EmbeddingPipeline(
-            client, self._tokenizer, rerank_prompt, offload, self._check_served
+            client, self._tokenizer, text.rerank_prompt, offload, self._check_served
         )
 
     @classmethod
@@ -255,9 +257,12 @@ class Generation:
         for prompt, _ in prompts:
             self._check_length(prompt.token_ids, param, min(params.max_tokens, 1))
         kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
+        grammar = self._grammar(request)
+        params = msgspec.structs.replace(params, grammar=grammar.source)
         run = Run(head, self._client, priority=request.level, service_tier=request.tier_served)
         self._heartbeats.add(run)
         self._describe(run, request, [prompt for prompt, _ in prompts], overflow)
+        run.warnings += grammar.warnings
         make_processor = partial(
             OutputProcessor,
             self._pieces,
@@ -271,6 +276,12 @@ class Generation:
                 choices = [_for_choice(params, i) for i in range(request.num_candidates)]
                 run.add_prompt(prompt.token_ids, choices, make_processor, display)
         return run
+
+    def _grammar(self, request: GenerationRequest) -> Grammar:
+        if request.constraint is None:
+            return NO_GRAMMAR
+        grammar: Grammar = self._offload(self._constraining.grammar, request.constraint)
+        return grammar
 
     def _describe(
         self, run: Run, request: GenerationRequest, prompts: list[Prompt], overflow: Overflow

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from cria.constraint.sources import GrammarError
+from cria.engine.compiling import Compiling
 from cria.engine.core import EngineCore
 from cria.engine.embedding_queue import Piece, Vector
 from cria.engine.embedding_steps import EmbeddingSteps
@@ -31,6 +33,15 @@ from tests.engine.fake_embedder import FakeEmbedder, expected
 from tests.engine.fake_runner import END, FakeRunner, unpack
 
 
+class FakeCompiler:
+    """A matcher is its source."""
+
+    def matcher(self, source: str) -> str:
+        if source == "bad":
+            raise GrammarError("it is bad")
+        return source
+
+
 class Bench:
     """An engine core whose server is the test."""
 
@@ -46,7 +57,9 @@ class Bench:
         )
         self.embedder = FakeEmbedder()
         embeddings = EmbeddingSteps(self.embedder, PrefillPacer(1.0, 4))
-        self.core = EngineCore(scheduler, self.runner, Peers(self.engine), embeddings)
+        self.compiling = Compiling(FakeCompiler)  # type: ignore[arg-type]  # the fake
+        peers = Peers(self.engine)
+        self.core = EngineCore(scheduler, self.runner, peers, embeddings, self.compiling)
 
     def tell(self, *messages: ToEngine) -> None:
         self.server.send(*map(codec.encode, messages))

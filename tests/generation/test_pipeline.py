@@ -31,7 +31,7 @@ from cria.prompt.loading import TextSide
 from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer
 from tests.generation.fake_engine import READY, FakeEngineClient
-from tests.prompt.fake_vocab import EOS, FIM_IDS, FakeVocab
+from tests.prompt.fake_vocab import EOS, FIM_IDS, FakeVocab, no_compiler
 
 T = TypeVar("T")
 TEMPLATE = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
@@ -57,7 +57,9 @@ class Bench:
         self.client = FakeEngineClient()
         self.offloaded: list[str] = []
         chat_template = ChatTemplate(template, "", "")
-        text = TextSide(Tokenizer(vocab), chat_template, vocab.pieces, RerankPrompt(vocab))
+        text = TextSide(
+            Tokenizer(vocab), chat_template, vocab.pieces, RerankPrompt(vocab), no_compiler
+        )
         config = ServerConfig(aliases=("m", "org/other"))
         self.generation = Generation(self.client, text, config, self.offload)  # type: ignore[arg-type]
 
