@@ -105,6 +105,16 @@ class ConstraintFields(RequestBody, kw_only=True):
                 code="invalid_value",
             )
 
+    def refuse_beside_constraint(self, name: str) -> None:
+        """Raise if the answer has a shape, which says when it ends, so that `name` cannot."""
+        if self.constraint is not None:
+            raise RequestError(
+                f"Invalid '{name}': the answer ends where '{self.constraint.param}' says. Send one "
+                "of them.",
+                param=name,
+                code="invalid_value",
+            )
+
     @property
     def constraint(self) -> Constraint | None:
         """What was asked for, if anything."""
@@ -143,9 +153,9 @@ def _of_format(wanted: ResponseFormat) -> Iterator[Constraint]:
             yield Constraint(
                 "schema", schema, f"{path}.json_schema.schema", inner.name, inner.strict is False
             )
-        elif wanted.schema is not None:
+        if wanted.schema is not None:
             yield Constraint("schema", wanted.schema, f"{path}.schema")
-        else:
+        elif inner is None:
             raise RequestError(
                 f"Missing required parameter: '{path}.json_schema'.",
                 param=f"{path}.json_schema",

@@ -132,6 +132,10 @@ class SamplingFields(ConstraintFields, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.ignore_eos:
+            self.refuse_beside_constraint("ignore_eos")
+        if self.min_tokens:
+            self.refuse_beside_constraint("min_tokens")
         check_same(self, "repeat_penalty", "repetition_penalty")
         check_same(self, "mirostat", "mirostat_mode")
         check_biases(self.logit_bias_field)

@@ -13,29 +13,46 @@ from collections import OrderedDict
 import llguidance.numpy
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
-from cria.constraint.sources import GrammarError
+from cria.constraint.matcher import Matcher
+from cria.constraint.sources import GrammarError, after_blank, one_line
 
 MAX_CACHE_BYTES = 128 * 1024 * 1024
 BYTES_PER_GRAMMAR, BYTES_PER_SOURCE_BYTE = 128 * 1024, 64
 """What a compiled grammar is taken to occupy; a large schema has been seen to take 50 times its
 text."""
 
-# Its messages would otherwise show what was generated so far, to whoever reads the error.
-_LIMITS = LLParserLimits(verbose_errors=False)
+# Its messages would otherwise show what was generated so far, to whoever reads the error. The items
+# are those of one step: with as many as it allows by itself, a step may take half a second.
+_LIMITS = LLParserLimits(verbose_errors=False, step_max_items=20_000)
+_OPENINGS = (b"", b"{", b'{"', b"[", b"[{", b'"')
+"""What answers may begin with; some grammars turn out to be impossible only there."""
 
 
 class GrammarCompiler:
     """Of one vocabulary; callable from any thread."""
 
-    def __init__(self, tokenizer: LLTokenizer, max_cache_bytes: int = MAX_CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        tokenizer: LLTokenizer,
+        max_cache_bytes: int = MAX_CACHE_BYTES,
+        *,
+        opens_with_blank: bool = False,
+    ) -> None:
+        """With `opens_with_blank`, JSON may begin with one: the vocabulary has texts begin so."""
         self._tokenizer = tokenizer
+        self._opens_with_blank = opens_with_blank
         self._max_cache_bytes = max_cache_bytes
         self._lock = threading.Lock()
         self._cache: OrderedDict[bytes, tuple[LLMatcher, int]] = OrderedDict()
         self._num_bytes = 0
 
-    def matcher(self, source: str) -> LLMatcher:
-        """A fresh matcher at the grammar's beginning; GrammarError if it cannot be used."""
+    def matcher(self, source: str) -> Matcher:
+        """A fresh one at the grammar's beginning; GrammarError if it cannot be used."""
+        if self._opens_with_blank:
+            source = after_blank(source)
+        return Matcher(self._compiled(source))
+
+    def _compiled(self, source: str) -> LLMatcher:
         key = hashlib.sha256(source.encode()).digest()
         with self._lock:
             if key in self._cache:
@@ -54,11 +71,13 @@ class GrammarCompiler:
     def _compile(self, source: str) -> LLMatcher:
         matcher = LLMatcher(self._tokenizer, source, log_level=0, limits=_LIMITS)
         _check(matcher)
-        # Some grammars turn out to be impossible only when they are asked something.
-        trial = matcher.deep_copy()
         mask = llguidance.numpy.allocate_token_bitmask(1, self._tokenizer.vocab_size)
-        llguidance.numpy.fill_next_token_bitmask(trial, mask, 0)
-        _check(trial)
+        for opening in _OPENINGS:
+            trial = matcher.deep_copy()
+            tokens = self._tokenizer.tokenize_bytes(opening)
+            if trial.try_consume_tokens(tokens) == len(tokens):
+                llguidance.numpy.fill_next_token_bitmask(trial, mask, 0)
+            _check(trial)
         return matcher
 
     def _keep(self, key: bytes, matcher: LLMatcher, num_bytes: int) -> None:
@@ -73,4 +92,12 @@ class GrammarCompiler:
 
 def _check(matcher: LLMatcher) -> None:
     if matcher.is_error():
-        raise GrammarError(" ".join(matcher.get_error().split())[:300])
+        raise GrammarError(_reason(matcher.get_error()))
+
+
+def _reason(text: str) -> str:
+    if text.startswith("panic"):
+        return "it is too large"
+    if text.startswith("NoExtension"):
+        return "nothing can fulfil it"
+    return one_line(text.replace("<non-verbose/>", ""))

@@ -3,12 +3,13 @@
 1. What cannot be enforced is refused: a schema is never taken for less than it says, unless the
    caller allows `lenient`.
 2. Blanks between the members of JSON are bounded: a small model may write nothing else for ever.
-3. A schema may carry settings for llguidance (`x-guidance`): ours win.
+3. A schema may carry settings for llguidance (`x-guidance`), which could undo both: refused.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MAX_SOURCE_BYTES = 512 * 1024
 """Of a schema or grammar: the largest hostile one of this size takes a second to compile."""
 
+_GBNF_RULE = re.compile(r"^\s*[\w-]+\s*::=", re.MULTILINE)
 _WHITESPACE = r"[\x20\x0A\x0D\x09]{1,8}"
 
 
@@ -31,12 +33,17 @@ def from_json_schema(schema: dict[str, Any] | bool, *, lenient: bool = False) ->
     """Any JSON that the schema allows; `lenient` ignores keywords that cannot be enforced."""
     overrides: JsonCompileOptions = {"whitespace_pattern": _WHITESPACE, "lenient": lenient}
     # llguidance knows objects only; in a list of one, false and true are schemas like any other.
-    text = json.dumps(schema if isinstance(schema, dict) else {"allOf": [schema]})
-    _check_size(text)
+    whole = schema if isinstance(schema, dict) else {"allOf": [schema]}
+    if "x-guidance" in whole:
+        raise GrammarError('Unimplemented keys: ["x-guidance"]')
     try:
+        text = json.dumps(whole)
+        _check_size(text)
         return str(LLMatcher.grammar_from_json_schema(text, overrides=overrides))
+    except RecursionError:
+        raise GrammarError("it is nested too deeply") from None
     except ValueError as error:
-        raise GrammarError(_one_line(error)) from None
+        raise GrammarError(one_line(error)) from None
 
 
 def from_regex(pattern: str) -> str:
@@ -56,17 +63,32 @@ def from_grammar(text: str) -> str:
     """GBNF as llama.cpp knows it, or else llguidance's Lark."""
     _check_size(text)
     try:
-        lark = grammar_from("gbnf", text) if "::=" in text else text
+        lark = grammar_from("gbnf", text) if _GBNF_RULE.search(text) else text
+    except RecursionError:
+        raise GrammarError("it is nested too deeply") from None
     except ValueError as error:
-        raise GrammarError(_one_line(error)) from None
+        raise GrammarError(one_line(error)) from None
     return str(LLMatcher.grammar_from_lark(lark))
 
 
+def after_blank(source: str) -> str:
+    """The same with a blank or two before JSON, where a blank means nothing; else as it is."""
+    grammar = json.loads(source)["grammars"][0]
+    if grammar.get("json_schema") is None:
+        return source
+    first = {"lark_grammar": "start: BLANK? @json\nBLANK: / {1,2}/\n"}
+    return json.dumps({"grammars": [first, {**grammar, "name": "json"}]})
+
+
+def one_line(error: object) -> str:
+    """What llguidance says, which may quote all of the grammar."""
+    return " ".join(str(error).split())[:300]
+
+
 def _check_size(text: str) -> None:
-    size = len(text.encode("utf-8", "surrogatepass"))
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise GrammarError("half of a surrogate pair is no text") from None
     if size > MAX_SOURCE_BYTES:
         raise GrammarError(f"it has {size} bytes, and {MAX_SOURCE_BYTES} are the most")
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())[:300]

@@ -55,6 +55,9 @@ def serve(config: EngineConfig, transport: Transport, listener: socket.socket | 
         return 1
     except PeerGone:
         return 0
+    compiling = Compiling(loaded.make_compiler)
+    if loaded.model.has_decoder:
+        compiling.prepare()
     peers = Peers(transport, listener)
     peers.welcome(describe(runner.info, embedder, loaded))
     scheduler = Scheduler(
@@ -62,7 +65,6 @@ def serve(config: EngineConfig, transport: Transport, listener: socket.socket | 
     )
     # Half of the longest pause is for prompts, half for embeddings.
     embeddings = EmbeddingSteps(embedder, loaded.make_pacer(share=0.5))
-    compiling = Compiling(loaded.make_compiler)
     EngineCore(scheduler, runner, peers, embeddings, compiling).run_forever()
     return 0
 

@@ -6,6 +6,7 @@ the interpreter's lock.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ from cria.constraint.sources import GrammarError
 from cria.ipc.messages import Submit
 
 if TYPE_CHECKING:
-    from llguidance import LLMatcher
-
     from cria.constraint.compiler import GrammarCompiler
+    from cria.constraint.matcher import Matcher
+
+logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.002
 """For a compilation, when there is nothing else to do."""
@@ -28,7 +30,7 @@ class Compiled(NamedTuple):
 
     message: Submit
     arrival: float
-    matcher: LLMatcher | None
+    matcher: Matcher | None
     reason: str = ""
     """Why the grammar cannot be used."""
 
@@ -42,8 +44,15 @@ class Compiling:
         self._compiler: GrammarCompiler | None = None
         self._open: dict[int, tuple[Submit, float]] = {}
         self._wanted: queue.SimpleQueue[Submit] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[int, LLMatcher | str]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[int, Matcher | str]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+
+    def prepare(self) -> None:
+        """Make the compiler now, which holds up all threads: for a second, if tokens are many."""
+        try:
+            self._compiler = self._make_compiler()
+        except ValueError as error:  # whoever wants a grammar is told
+            logger.debug("no grammars: %s", error)
 
     @property
     def is_idle(self) -> bool:
@@ -83,7 +92,7 @@ class Compiling:
             message = self._wanted.get()
             self._done.put((message.request_id, self._compile(message.sampling_params.grammar)))
 
-    def _compile(self, source: str) -> LLMatcher | str:
+    def _compile(self, source: str) -> Matcher | str:
         try:
             if self._compiler is None:
                 self._compiler = self._make_compiler()

@@ -8,16 +8,13 @@ Without truncation (top-k, top-p) that is the model's distribution over the allo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from cria.constraint.matcher import Matcher
 from cria.engine.slots import Tokens
 from cria.native.row_sampling import RowSampler
-
-if TYPE_CHECKING:
-    from llguidance import LLMatcher
 
 BITS = 32
 
@@ -29,10 +26,10 @@ class ConstrainedRows:
         """`ends` are the end-of-generation tokens."""
         self._sampler = sampler
         self._end = ends[0] if ends else -1
-        self._matchers: dict[int, LLMatcher] = {}  # by slot
+        self._matchers: dict[int, Matcher] = {}  # by slot
         self._allowed = np.zeros((1, -(-vocab_size // BITS)), np.int32)
 
-    def assign(self, slot: int, matcher: LLMatcher | None) -> None:
+    def assign(self, slot: int, matcher: Matcher | None) -> None:
         """What the tokens of this slot have to match from now on; None: nothing."""
         if matcher is None:
             self._matchers.pop(slot, None)
@@ -54,19 +51,12 @@ class ConstrainedRows:
 
     def _settled(self, row: int, token: int, slot: int, logits: npt.NDArray[np.float32]) -> int:
         matcher = self._matchers[slot]
-        if matcher.is_stopped() and not matcher.is_error():
-            return self._end  # nothing can follow what is there
-        if token >= 0 and matcher.try_consume_tokens([token]):
-            return token
-        self._fill(matcher)
-        if matcher.is_error():
-            return -1  # or else its mask would end the answer as if it were complete
+        if matcher.is_over:
+            return self._end
+        if matcher.take(token):
+            return -1 if matcher.problem else token
+        matcher.fill_allowed(self._allowed)
+        if matcher.problem:
+            return -1  # an error's mask would end the answer as if it were complete
         token = self._sampler.propose_again(row, logits[row], slot, self._allowed[0])
-        if token < 0 or not matcher.try_consume_tokens([token]):
-            return -1
-        return token
-
-    def _fill(self, matcher: LLMatcher) -> None:
-        import llguidance.numpy  # takes 65 ms, which only an engine with grammars spends
-
-        llguidance.numpy.fill_next_token_bitmask(matcher, self._allowed, 0)
+        return token if matcher.take(token) else -1

@@ -18,7 +18,7 @@ from cria.engine.scheduled import ScheduledBatch, StepLogprobs
 from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Tokens
 from cria.errors import NativeError
-from cria.ipc.messages import Cancel, Embed, Submit
+from cria.ipc.messages import Cancel, Embed, FinishReason, Submit
 from cria.ipc.transport import PeerGone
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class EngineCore:
                 self._cancel(message)
         for compiled in self._compiling.take(wait=is_idle):
             if compiled.matcher is None:
-                self._scheduler.refuse(compiled.message, compiled.reason)
+                self._scheduler.refuse(compiled.message, compiled.reason, FinishReason.REFUSED)
             else:
                 self._scheduler.submit(compiled.message, compiled.arrival, compiled.matcher)
 
@@ -132,7 +132,7 @@ class EngineCore:
         self._scheduler.cancel(message)
         self._embeddings.cancel(message)
         if (submit := self._compiling.cancel(message.request_id)) is not None:
-            self._scheduler.refuse(submit, "cancelled")
+            self._scheduler.refuse(submit, "cancelled", FinishReason.CANCELLED)
 
     def _embed(self, *, beside_streams: bool) -> None:
         """One batch, and what has ended with it; the tokens of the last step do not wait for it."""

@@ -9,7 +9,7 @@ from cria.constraint.compiler import GrammarCompiler
 from cria.engine.pacing import PrefillPacer
 from cria.ipc.messages import Ready
 from cria.native import devices, library
-from cria.native.grammar_tokenizer import make_grammar_tokenizer
+from cria.native.grammar_tokenizer import make_grammar_tokenizer, opens_with_blank
 from cria.native.model import Model, ModelOptions
 
 MAX_STALL_MS_CPU, MAX_STALL_MS_GPU = 500, 200
@@ -57,7 +57,9 @@ class LoadedModel:
 
     def make_compiler(self) -> GrammarCompiler:
         """For grammars over this model's vocabulary; takes a fifth of a second and more."""
-        return GrammarCompiler(make_grammar_tokenizer(self.model.vocab))
+        vocab = self.model.vocab
+        tokenizer = make_grammar_tokenizer(vocab)
+        return GrammarCompiler(tokenizer, opens_with_blank=opens_with_blank(vocab))
 
     def make_pacer(self, share: float = 1.0) -> PrefillPacer:
         """For the promise of `--max-stall-ms`, or a share of it."""

@@ -15,7 +15,7 @@ from cria.engine.stopwatch import Stopwatch
 from cria.ipc.messages import FinishReason, SequenceTimings, Submit
 
 if TYPE_CHECKING:
-    from llguidance import LLMatcher
+    from cria.constraint.matcher import Matcher
 
 Tokens = npt.NDArray[np.int32]
 
@@ -86,7 +86,7 @@ class Sequence:
     )
 
     def __init__(
-        self, submit: Submit, arrival: float = 0.0, matcher: LLMatcher | None = None
+        self, submit: Submit, arrival: float = 0.0, matcher: Matcher | None = None
     ) -> None:
         self.request_id = submit.request_id
         self.prompt = np.array(submit.token_ids, np.int32)

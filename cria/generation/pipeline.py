@@ -87,6 +87,7 @@ class Generation:
         client.start()
         config = _with_alias(server_config, engine_config.model_path)
         generation = cls(client, text, config, offload)
+        generation._constraining.prepare()
         generation.model_path = engine_config.model_path
         if rendezvous is not None:
             generation.engine_address = rendezvous.address
@@ -101,6 +102,7 @@ class Generation:
         client = EngineGuest(engine_address)
         client.start()
         generation = cls(client, text, _with_alias(server_config, model_path), offload)
+        generation._constraining.prepare()
         generation.model_path = model_path
         return generation
 
@@ -263,6 +265,7 @@ class Generation:
         self._heartbeats.add(run)
         self._describe(run, request, [prompt for prompt, _ in prompts], overflow)
         run.warnings += grammar.warnings
+        run.constrained_by = grammar.param
         make_processor = partial(
             OutputProcessor,
             self._pieces,

@@ -20,7 +20,7 @@ from cria.api.extras import Extras, Truncated
 from cria.api.logprobs import ScoredToken
 from cria.api.timings import Timings, timings_object, total
 from cria.api.usage import Usage
-from cria.errors import ClientGone, CriaError, EngineError, EngineUnavailable
+from cria.errors import ClientGone, CriaError, EngineError, EngineUnavailable, RequestError
 from cria.generation.answer_tokens import PLAIN, AnswerTokens, Display, prompt_tokens
 from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import FinishReason, SequenceOutput, SequenceTimings
@@ -161,6 +161,8 @@ class Run:
         """Paths of request fields that could not be honoured to the letter."""
         self.truncated: Truncated | None = None
         """What the request's policy has made of the prompts, if it has one."""
+        self.constrained_by = ""
+        """The field that says what the answer has to look like."""
         self.returns_token_ids = False
         """To be set before the first prompt is added."""
 
@@ -272,8 +274,7 @@ class Run:
             if output.finish_reason is not None:
                 yield self._finish(index, choice, "stop", output)
             return
-        if output.finish_reason is FinishReason.ERROR:
-            raise EngineError(f"The engine could not go on: {output.error}.")
+        self._check(output)
         choice.count(output)
         if choice.counts_cached:
             self._num_cached_tokens += output.num_cached_tokens
@@ -292,6 +293,16 @@ class Run:
             yield ChoiceDelta(index, text, tokens, choice.take_token_ids())
         if reason is not None:
             yield self._finish(index, choice, reason, output)
+
+    def _check(self, output: SequenceOutput) -> None:
+        if output.finish_reason is FinishReason.ERROR:
+            raise EngineError(f"The engine could not go on: {output.error}.")
+        if output.finish_reason is FinishReason.REFUSED:
+            raise RequestError(
+                f"Invalid '{self.constrained_by}': the answer cannot go on: {output.error}.",
+                param=self.constrained_by,
+                code="invalid_value",
+            )
 
     def _stop(self, choice: _Choice, *, is_over: bool) -> str | None:
         """A stop string ends the choice, at once unless its timings are still to come."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cria.constraint.compiler import GrammarCompiler
 from cria.native import library, log
-from cria.native.grammar_tokenizer import make_grammar_tokenizer
+from cria.native.grammar_tokenizer import make_grammar_tokenizer, opens_with_blank
 from cria.native.model import Model, ModelOptions
 from cria.native.vocab import Vocab
 from cria.prompt.chat_template import ChatTemplate
@@ -61,7 +61,8 @@ def load_text_side(path: str) -> TextSide:
 
 
 def _make_compiler(vocab: Vocab) -> GrammarCompiler:
-    return GrammarCompiler(make_grammar_tokenizer(vocab))
+    tokenizer = make_grammar_tokenizer(vocab)
+    return GrammarCompiler(tokenizer, opens_with_blank=opens_with_blank(vocab))
 
 
 def _load_template(source: str | None, vocab: Vocab, tokenizer: Tokenizer) -> ChatTemplate:
