@@ -62,6 +62,8 @@ def from_choice(options: Sequence[str]) -> str:
 def from_grammar(text: str) -> str:
     """GBNF as llama.cpp knows it, or else llguidance's Lark."""
     _check_size(text)
+    if text.lstrip().startswith("{"):  # llguidance's own form, which has settings too
+        raise GrammarError("it is neither GBNF nor Lark")
     try:
         lark = grammar_from("gbnf", text) if _GBNF_RULE.search(text) else text
     except RecursionError:
@@ -73,6 +75,8 @@ def from_grammar(text: str) -> str:
 
 def after_blank(source: str) -> str:
     """The same with a blank or two before JSON, where a blank means nothing; else as it is."""
+    if not source.startswith("{"):
+        return source
     grammar = json.loads(source)["grammars"][0]
     if grammar.get("json_schema") is None:
         return source

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -36,9 +38,14 @@ from tests.engine.fake_runner import END, FakeRunner, unpack
 class FakeCompiler:
     """A matcher is its source."""
 
+    def __init__(self, may_go_on: threading.Event) -> None:
+        self._may_go_on = may_go_on
+
     def matcher(self, source: str) -> str:
         if source == "bad":
             raise GrammarError("it is bad")
+        if source == "slow":
+            assert self._may_go_on.wait(30)
         return source
 
 
@@ -57,7 +64,8 @@ class Bench:
         )
         self.embedder = FakeEmbedder()
         embeddings = EmbeddingSteps(self.embedder, PrefillPacer(1.0, 4))
-        self.compiling = Compiling(FakeCompiler)  # type: ignore[arg-type]  # the fake
+        self.may_go_on = threading.Event()
+        self.compiling = Compiling(lambda: FakeCompiler(self.may_go_on))  # type: ignore[arg-type,return-value]
         peers = Peers(self.engine)
         self.core = EngineCore(scheduler, self.runner, peers, embeddings, self.compiling)
 
@@ -78,11 +86,21 @@ class Bench:
                 outputs += unpack(message)
         return outputs
 
+    def step_until(self, is_last: Callable[[SequenceOutput], bool]) -> list[SequenceOutput]:
+        """Steps up to the one that brings such an output; all that they brought."""
+        outputs: list[SequenceOutput] = []
+        deadline = time.monotonic() + 30
+        while not any(map(is_last, outputs)):
+            assert time.monotonic() < deadline, outputs
+            outputs += self.step()
+        return outputs
+
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
+    bench.may_go_on.set()
     bench.pool.check_integrity()
     bench.server.close()
     bench.engine.close()
@@ -210,6 +228,46 @@ def test_a_failed_embedding_leaves_the_streams_alone(bench: Bench) -> None:
     bench.tell(submit(1, max_tokens=20), Embed(2, [[5]]))
     assert [output.token_ids for _ in range(3) for output in bench.step()] == [(1,), (2,)]
     assert bench.embedded == [Embedded(2, error="told to fail")]
+
+
+def constrained(request_id: int, grammar: str, max_tokens: int = 3) -> Submit:
+    return Submit(request_id, [7, 7], SamplingParams(max_tokens=max_tokens, grammar=grammar))
+
+
+def test_a_sequence_with_a_grammar_runs_when_that_is_compiled(bench: Bench) -> None:
+    bench.tell(constrained(1, "good"))
+    outputs = bench.step_until(lambda output: output.finish_reason is not None)
+    assert [output.token_ids for output in outputs] == [(1,), (2,), (3,)]
+    assert bench.runner._sequences[0].matcher == "good"
+
+
+def test_a_bad_grammar_is_refused(bench: Bench) -> None:
+    bench.tell(constrained(1, "bad"))
+    (output,) = bench.step_until(lambda output: output.finish_reason is not None)
+    assert output.finish_reason is FinishReason.REFUSED
+    assert output.error == "the grammar cannot be used: it is bad"
+    assert bench.runner.batches == []
+
+
+def test_streams_go_on_while_a_grammar_is_compiled(bench: Bench) -> None:
+    bench.tell(submit(1, max_tokens=20), constrained(2, "slow"))
+    tokens = [output.token_ids for _ in range(6) for output in bench.step()]
+    assert tokens == [(1,), (2,), (3,), (4,), (5,)]
+    bench.may_go_on.set()
+    bench.step_until(lambda output: output.request_id == 2)
+
+
+def test_who_is_cancelled_meanwhile_is_answered_and_never_queued(bench: Bench) -> None:
+    bench.tell(constrained(1, "slow"))
+    bench.step()
+    bench.tell(Cancel(1))
+    (output,) = bench.step_until(lambda output: True)
+    assert (output.request_id, output.finish_reason) == (1, FinishReason.CANCELLED)
+    bench.may_go_on.set()
+    bench.tell(constrained(2, "good", max_tokens=1))
+    outputs = bench.step_until(lambda output: output.request_id == 2)
+    assert [output.request_id for output in outputs] == [2]
+    assert bench.compiling.is_idle
 
 
 def test_a_dead_server_ends_the_loop_within_a_step(bench: Bench) -> None:
