@@ -36,17 +36,17 @@ from tests.engine.fake_runner import END, FakeRunner, unpack
 
 
 class FakeCompiler:
-    """A matcher is its source."""
+    """A matcher is a list of its source."""
 
     def __init__(self, may_go_on: threading.Event) -> None:
         self._may_go_on = may_go_on
 
-    def matcher(self, source: str) -> str:
+    def matcher(self, source: str) -> list[str]:
         if source == "bad":
             raise GrammarError("it is bad")
         if source == "slow":
             assert self._may_go_on.wait(30)
-        return source
+        return [source]
 
 
 class Bench:
@@ -238,7 +238,7 @@ def test_a_sequence_with_a_grammar_runs_when_that_is_compiled(bench: Bench) -> N
     bench.tell(constrained(1, "good"))
     outputs = bench.step_until(lambda output: output.finish_reason is not None)
     assert [output.token_ids for output in outputs] == [(1,), (2,), (3,)]
-    assert bench.runner._sequences[0].matcher == "good"
+    assert bench.runner._sequences[0].matcher == ["good"]
 
 
 def test_a_bad_grammar_is_refused(bench: Bench) -> None:
