@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from cria.api.constraints import ANY_OBJECT, Constraint
+from cria.api.constraints import ANY_OBJECT, Constraint, ConstraintFields, StructuredOutputs
 from tests.api.requests import decode_chat, decode_completion, refused_chat
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
@@ -138,3 +141,10 @@ def test_refused(fields: dict[str, Any], param: str, code: str) -> None:
 def test_unknown_members_are_listed() -> None:
     _, warnings = decode_chat(response_format=wrapped(odd=1), structured_outputs={"backend": "x"})
     assert warnings == ("response_format.json_schema.odd", "structured_outputs.backend")
+
+
+def test_the_documentation_has_every_field() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "structured-output.md").read_text()
+    names = [field.encode_name for field in msgspec.structs.fields(ConstraintFields)]
+    names += [f"structured_outputs.{name}" for name in StructuredOutputs.__struct_fields__]
+    assert [n for n in names if not re.search(rf"`{re.escape(n)}[`.:]", text)] == []

@@ -249,6 +249,22 @@ def test_a_bad_grammar_is_refused(bench: Bench) -> None:
     assert bench.runner.batches == []
 
 
+def test_an_answer_without_a_token_that_its_grammar_takes_is_refused(bench: Bench) -> None:
+    class Stuck:
+        problem = ""
+
+    bench.runner.next_token = lambda request_id, num_tokens: -1
+    bench.core._scheduler.submit(submit(1), matcher=Stuck())  # type: ignore[arg-type]  # the fake
+    bench.core._scheduler.submit(submit(2))
+    bench.core._has_news = True
+    outputs = bench.step_until(lambda output: output.request_id == 2)
+    assert [output.finish_reason for output in outputs] == [
+        FinishReason.REFUSED,
+        FinishReason.ERROR,
+    ]
+    assert outputs[0].error == "no token that it allows can be chosen"
+
+
 def test_streams_go_on_while_a_grammar_is_compiled(bench: Bench) -> None:
     bench.tell(submit(1, max_tokens=20), constrained(2, "slow"))
     tokens = [output.token_ids for _ in range(6) for output in bench.step()]
