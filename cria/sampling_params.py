@@ -98,6 +98,8 @@ class SamplingParams(msgspec.Struct, frozen=True, omit_defaults=True):
     """(token id, added to its logit) pairs."""
     ignore_eos: bool = False
     """Never choose an end-of-generation token."""
+    grammar: str = ""
+    """What the answer has to be, as llguidance writes grammars; empty allows everything."""
     prompt_logprobs_from: int | None = None
     """Return the log probabilities of the prompt's tokens from this one on, 1 or more, as many most
     likely ones beside each as `logprobs` says; what comes before may be found in the cache."""

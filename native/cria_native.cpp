@@ -110,7 +110,7 @@ bool is_choice(const llama_token_data_array & array) {
 
 // What llama_sampler_sample() does, on a row that is at hand: the same calls on the same candidates. A logit
 // that is not a number is a banned one: llama.cpp sorts them, which has no order with such.
-llama_token draw(llama_sampler * chain, const float * row, int32_t n_vocab) {
+llama_token pick(llama_sampler * chain, const float * row, int32_t n_vocab) {
     thread_local std::vector<llama_token_data> candidates;
     candidates.resize(n_vocab);
     for (llama_token token = 0; token < n_vocab; token++) {
@@ -118,12 +118,7 @@ llama_token draw(llama_sampler * chain, const float * row, int32_t n_vocab) {
     }
     llama_token_data_array array = {candidates.data(), candidates.size(), -1, false};
     llama_sampler_apply(chain, &array);
-    if (!is_choice(array)) {
-        return LLAMA_TOKEN_NULL;
-    }
-    const llama_token token = array.data[array.selected].id;
-    llama_sampler_accept(chain, token);
-    return token;
+    return is_choice(array) ? array.data[array.selected].id : LLAMA_TOKEN_NULL;
 }
 
 // Who chooses the tokens of a slot: a chain of llama.cpp's, which remembers its choices; or a
@@ -133,13 +128,35 @@ struct Slot {
     llama_sampler * chain;
     cria::DirectSampler * direct;
     int32_t num_logprobs;  // -1: none, not even the chosen token's
+    int32_t is_proposal;   // a choice counts only when cria_accept_rows() says so
 };
 
-llama_token draw(const Slot & slot, float * row, int32_t n_vocab) {
+llama_token pick(const Slot & slot, float * row, int32_t n_vocab) {
     if (slot.chain) {
-        return draw(slot.chain, row, n_vocab);
+        return pick(slot.chain, row, n_vocab);
     }
-    return slot.direct ? slot.direct->draw(row, n_vocab) : cria::RowScan(row, n_vocab).most_likely();
+    return slot.direct ? slot.direct->pick(row, n_vocab) : cria::RowScan(row, n_vocab).most_likely();
+}
+
+void accept(const Slot & slot, llama_token token) {
+    if (token == LLAMA_TOKEN_NULL) {
+        return;
+    }
+    if (slot.chain) {
+        llama_sampler_accept(slot.chain, token);
+    } else if (slot.direct) {
+        slot.direct->accept(token);
+    }
+}
+
+// The row with everything banned that is not in the set of bits `allowed`; the memory is the thread's.
+float * masked(const float * row, int32_t n_vocab, const uint32_t * allowed) {
+    thread_local std::vector<float> copy;
+    copy.resize(n_vocab);
+    for (int32_t token = 0; token < n_vocab; token++) {
+        copy[token] = allowed[token / 32] >> (token % 32) & 1 ? row[token] : -INFINITY;
+    }
+    return copy.data();
 }
 
 // A new sampler, for whoever asks; NULL, and a text for cria_last_error(), if it cannot be made.
@@ -326,7 +343,10 @@ CRIA_API int32_t cria_sample_rows(float * logits, int32_t n_rows, int32_t n_voca
             const Slot & slot = static_cast<const Slot *>(table)[slots[i]];
             float * row = logits + static_cast<size_t>(i) * n_vocab;
             try {
-                tokens[i] = draw(slot, row, n_vocab);
+                tokens[i] = pick(slot, row, n_vocab);
+                if (!slot.is_proposal) {
+                    accept(slot, tokens[i]);
+                }
                 cria::fill_logprobs(row, n_vocab, tokens[i], slot.num_logprobs,
                                     static_cast<cria::Logprobs *>(logprobs)[i]);
             } catch (...) {
@@ -335,6 +355,30 @@ CRIA_API int32_t cria_sample_rows(float * logits, int32_t n_rows, int32_t n_voca
         });
         if (failed) {
             throw std::runtime_error("a sampler failed");
+        }
+        return 0;
+    });
+}
+
+// Chooses again for one row, among the tokens of the set of bits `allowed` [n_vocab, rounded up to 32]: the
+// token, or LLAMA_TOKEN_NULL if none can be chosen. `logprobs` is for this row; they are the model's own.
+CRIA_API int32_t cria_propose_again(const float * row, int32_t n_vocab, const void * slot, const uint32_t * allowed,
+                                    void * logprobs) {
+    return guarded([&] {
+        const Slot & chooser = *static_cast<const Slot *>(slot);
+        const llama_token token = pick(chooser, masked(row, n_vocab, allowed), n_vocab);
+        cria::fill_logprobs(row, n_vocab, token, chooser.num_logprobs, *static_cast<cria::Logprobs *>(logprobs));
+        return token;
+    });
+}
+
+// The proposals `tokens` [n] of `slots` [n] are what was chosen.
+CRIA_API int32_t cria_accept_rows(const void * table, int32_t n_slots, const int32_t * slots, const llama_token * tokens,
+                                  int32_t n) {
+    return guarded([&] {
+        check_slots(slots, n, n_slots);
+        for (int32_t i = 0; i < n; i++) {
+            accept(static_cast<const Slot *>(table)[slots[i]], tokens[i]);
         }
         return 0;
     });

@@ -35,20 +35,20 @@ public:
 
     void hold_back(HeldBack tokens) { held_back = std::move(tokens); }
 
-    // Leaves the row as it was.
-    llama_token draw(float * row, int32_t n_vocab) {
+    // Leaves the row as it was; the choice counts when it is accepted.
+    llama_token pick(float * row, int32_t n_vocab) {
         RowEdits edits(row, n_vocab);
         for (const llama_logit_bias & entry : biases) {
             edits.edit(entry.token, [&](float logit) { return logit + entry.bias; });
         }
         penalties.apply(edits);
         held_back.for_each([&](llama_token token) { edits.edit(token, [](float) { return -INFINITY; }); });
-        const llama_token token = choose(row, n_vocab);
-        if (token != LLAMA_TOKEN_NULL) {
-            penalties.accept(token);
-            held_back.count();
-        }
-        return token;
+        return choose(row, n_vocab);
+    }
+
+    void accept(llama_token token) {
+        penalties.accept(token);
+        held_back.count();
     }
 
 private:

@@ -27,7 +27,7 @@ from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
 from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer
-from tests.prompt.fake_vocab import FakeVocab
+from tests.prompt.fake_vocab import FakeVocab, no_compiler
 
 SILENCE = "silence"
 """A step of a script: nothing more happens until the run is cancelled."""
@@ -205,5 +205,6 @@ def fake_text() -> TextTools:
     tokenizer = Tokenizer(vocab, context_size=READY.context_size)
     template = ChatTemplate(TEMPLATE, "<s>", "</s>", tokenizer.control_texts)
     return TextTools(
-        TextSide(tokenizer, template, vocab.pieces, RerankPrompt(vocab)), lambda f, *args: f(*args)
+        TextSide(tokenizer, template, vocab.pieces, RerankPrompt(vocab), no_compiler),
+        lambda f, *args: f(*args),
     )

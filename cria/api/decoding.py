@@ -105,7 +105,7 @@ def _warnings(fields: dict[str, Any], request: RequestBody) -> tuple[str, ...]:
     for path in _unknown_fields(fields, request, ""):
         if path in request.UNSUPPORTED:
             continue
-        paths.append(_printable(path))
+        paths.append(printable(path))
         if len(paths) >= MAX_WARNINGS:
             break
     return tuple(paths)
@@ -134,6 +134,6 @@ def _attributes(kind: type[msgspec.Struct]) -> dict[str, str]:
     return dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
 
 
-def _printable(path: str) -> str:
+def printable(path: str) -> str:
     """Warnings travel in a response header, and the names in them are the client's."""
     return re.sub(r"[^\w.\[\]-]", "?", path[:MAX_WARNING_LENGTH], flags=re.ASCII)

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from cria.api.decoding import RequestBody
+from cria.api.constraints import ConstraintFields
 from cria.api.sampler_order import ADAPTIVE_P, sampler_order
 from cria.api.sampling_effects import fields_without_effect
 from cria.errors import RequestError
@@ -52,7 +52,7 @@ BiasList = list[tuple[TokenId, Bias | bool]]
 """llama.cpp's form; `false` bans."""
 
 
-class SamplingFields(RequestBody, kw_only=True):
+class SamplingFields(ConstraintFields, kw_only=True):
     """Every field is honoured, or named by `without_effect`."""
 
     temperature: Annotated[float, Meta(ge=0, le=2)] = 1.0
@@ -131,6 +131,11 @@ class SamplingFields(RequestBody, kw_only=True):
     """Choose among these only."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.ignore_eos:
+            self.refuse_beside_constraint("ignore_eos")
+        if self.min_tokens:
+            self.refuse_beside_constraint("min_tokens")
         check_same(self, "repeat_penalty", "repetition_penalty")
         check_same(self, "mirostat", "mirostat_mode")
         check_biases(self.logit_bias_field)

@@ -24,8 +24,6 @@ class Refusal(NamedTuple):
 
 
 _EMPTY: tuple[object, ...] = ("", [], {})
-_CONSTRAINT = Refusal(reason="this server cannot constrain its output yet")
-
 OTHER_SERVERS: Mapping[str, Refusal] = {
     # Samplers.
     "tfs_z": Refusal((1,)),
@@ -34,16 +32,6 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
     "no_repeat_ngram_size": Refusal((0,)),
     "use_beam_search": Refusal((False,)),
     # What may be generated.
-    "grammar": _CONSTRAINT,
-    "json_schema": _CONSTRAINT,
-    "guided_json": _CONSTRAINT,
-    "guided_regex": _CONSTRAINT,
-    "guided_grammar": _CONSTRAINT,
-    "guided_choice": _CONSTRAINT,
-    "structured_outputs": _CONSTRAINT,
-    "response_format": Refusal(({"type": "text"},), reason="only {'type': 'text'} works yet"),
-    "regex": _CONSTRAINT,
-    "ebnf": _CONSTRAINT,
     "bad_words": Refusal(),
     # When to stop.
     "n_predict": Refusal((-1,), reason="it is 'max_tokens' here"),

@@ -15,6 +15,7 @@ import time
 import msgspec
 
 from cria.config import EngineConfig
+from cria.engine.compiling import Compiling
 from cria.engine.core import EngineCore
 from cria.engine.embedder import Embedder, warnings_of
 from cria.engine.embedding_only import EmbeddingOnly
@@ -54,6 +55,9 @@ def serve(config: EngineConfig, transport: Transport, listener: socket.socket | 
         return 1
     except PeerGone:
         return 0
+    compiling = Compiling(loaded.make_compiler)
+    if loaded.model.has_decoder:
+        compiling.prepare()
     peers = Peers(transport, listener)
     peers.welcome(describe(runner.info, embedder, loaded))
     scheduler = Scheduler(
@@ -61,7 +65,7 @@ def serve(config: EngineConfig, transport: Transport, listener: socket.socket | 
     )
     # Half of the longest pause is for prompts, half for embeddings.
     embeddings = EmbeddingSteps(embedder, loaded.make_pacer(share=0.5))
-    EngineCore(scheduler, runner, peers, embeddings).run_forever()
+    EngineCore(scheduler, runner, peers, embeddings, compiling).run_forever()
     return 0
 
 

@@ -11,13 +11,14 @@ import logging
 import time
 from typing import Protocol
 
+from cria.engine.compiling import Compiling
 from cria.engine.embedding_steps import EmbeddingSteps
 from cria.engine.peers import Peers
 from cria.engine.scheduled import ScheduledBatch, StepLogprobs
 from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Tokens
 from cria.errors import NativeError
-from cria.ipc.messages import Embed, Submit
+from cria.ipc.messages import Cancel, Embed, FinishReason, Submit
 from cria.ipc.transport import PeerGone
 
 logger = logging.getLogger(__name__)
@@ -47,12 +48,18 @@ class EngineCore:
     """One scheduler, one runner, and the front processes that ask."""
 
     def __init__(
-        self, scheduler: Scheduler, runner: Runner, peers: Peers, embeddings: EmbeddingSteps
+        self,
+        scheduler: Scheduler,
+        runner: Runner,
+        peers: Peers,
+        embeddings: EmbeddingSteps,
+        compiling: Compiling,
     ) -> None:
         self._scheduler = scheduler
         self._runner = runner
         self._peers = peers
         self._embeddings = embeddings
+        self._compiling = compiling
         self._has_news = False
         self._last_step: float | None = None
         self._elsewhere = 0.0
@@ -102,14 +109,30 @@ class EngineCore:
 
     def _receive(self) -> None:
         is_idle = self._scheduler.is_idle and self._embeddings.is_idle and not self._has_news
-        for message in self._peers.receive(block=is_idle):
+        for message in self._peers.receive(block=is_idle and self._compiling.is_idle):
             if isinstance(message, Submit):
-                self._scheduler.submit(message, time.monotonic())
+                self._submit(message)
             elif isinstance(message, Embed):
                 self._embeddings.submit(message)
             else:
-                self._scheduler.cancel(message)
-                self._embeddings.cancel(message)
+                self._cancel(message)
+        for compiled in self._compiling.take(wait=is_idle):
+            if compiled.matcher is None:
+                self._scheduler.refuse(compiled.message, compiled.reason, FinishReason.REFUSED)
+            else:
+                self._scheduler.submit(compiled.message, compiled.arrival, compiled.matcher)
+
+    def _submit(self, message: Submit) -> None:
+        if message.sampling_params.grammar:
+            self._compiling.submit(message, time.monotonic())
+        else:
+            self._scheduler.submit(message, time.monotonic())
+
+    def _cancel(self, message: Cancel) -> None:
+        self._scheduler.cancel(message)
+        self._embeddings.cancel(message)
+        if (submit := self._compiling.cancel(message.request_id)) is not None:
+            self._scheduler.refuse(submit, "cancelled", FinishReason.CANCELLED)
 
     def _embed(self, *, beside_streams: bool) -> None:
         """One batch, and what has ended with it; the tokens of the last step do not wait for it."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cria.config import EngineConfig
 from cria.engine.batching import Batching, PaddedBatching
 from cria.engine.capacity import Machine, choose_capacity
+from cria.engine.constrained_rows import ConstrainedRows
 from cria.engine.loaded_model import LoadedModel
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import NO_LOGPROBS, ScheduledBatch, StepLogprobs
@@ -58,6 +59,9 @@ class ModelRunner:
         self._context = Context(self._model, self._context_options())
         self._batching = self._layout(self._context, self._capacity.num_slots)
         self._sampler = RowSampler(self._library, self._capacity.num_slots, loaded.num_threads)
+        self._constrained = ConstrainedRows(
+            self._sampler, self._context.vocab_size, self.end_of_generation
+        )
         self._samplers: dict[int, Sampler] = {}  # by request id
         self._rows = np.zeros(0, np.int32)
         self._wants_logprobs = np.zeros(self._capacity.num_slots, bool)
@@ -120,7 +124,11 @@ class ModelRunner:
             self._samplers.pop(request_id, None)
         for sequence in batch.admitted:
             sampler = self._sampler_of(sequence)
-            self._sampler.assign(sequence.slot, sampler, sequence.params.logprobs)
+            constrained = sequence.matcher is not None
+            self._sampler.assign(
+                sequence.slot, sampler, sequence.params.logprobs, proposes=constrained
+            )
+            self._constrained.assign(sequence.slot, sequence.matcher)
             self._wants_logprobs[sequence.slot] = sequence.params.logprobs is not None
             self._request_ids[sequence.slot] = sequence.request_id
         for prefix in batch.prefixes:
@@ -140,7 +148,9 @@ class ModelRunner:
         rows = self._rows
         if not len(rows):
             return rows
-        tokens = self._sampler.sample(self._logits_to_sample(), rows)
+        logits = self._logits_to_sample()
+        tokens = self._sampler.sample(logits, rows)
+        self._constrained.settle(tokens, rows, logits)
         self._batching.last_tokens[rows] = tokens
         if rows is batch.decodes:
             return tokens

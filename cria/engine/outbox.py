@@ -93,9 +93,11 @@ class Outbox:
             )
         )
 
-    def refused(self, sequence: Sequence, reason: str) -> None:
+    def refused(
+        self, sequence: Sequence, error: str, reason: FinishReason = FinishReason.ERROR
+    ) -> None:
         """It was never queued."""
-        self._outputs.append(SequenceOutput(sequence.request_id, (), FinishReason.ERROR, 0, reason))
+        self._outputs.append(SequenceOutput(sequence.request_id, (), reason, 0, error))
 
 
 def _cached_tokens_to_tell(sequence: Sequence) -> int:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Collection
 from operator import attrgetter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,9 @@ from cria.ipc.messages import (
     StepOutput,
     Submit,
 )
+
+if TYPE_CHECKING:
+    from cria.constraint.matcher import Matcher
 
 CELLS_AHEAD = 64
 """For each running sequence, when another one asks to be admitted: to preempt it soon after would
@@ -98,16 +101,20 @@ class Scheduler:
         """Something has happened since the last `take_output`."""
         return self._outbox.has_output
 
-    def submit(self, message: Submit, arrival: float = 0.0) -> None:
+    def submit(self, message: Submit, arrival: float = 0.0, matcher: Matcher | None = None) -> None:
         """Queue a sequence, or refuse one that can never fit; `arrival` in seconds of any clock."""
-        self._now = arrival
-        sequence = Sequence(message, arrival)
+        self._now = max(self._now, arrival)
+        sequence = Sequence(message, arrival, matcher)
         reason = self._why_not(sequence)
         if reason:
             self._outbox.refused(sequence, reason)
             return
         self._by_id[sequence.request_id] = sequence
         insort(self._waiting, sequence, key=_order)
+
+    def refuse(self, message: Submit, error: str, reason: FinishReason) -> None:
+        """Answer a sequence that is not to be queued."""
+        self._outbox.refused(Sequence(message), error, reason)
 
     def cancel(self, message: Cancel) -> None:
         """End a sequence now, wherever it is; one that has ended already is not an error."""
@@ -323,7 +330,10 @@ class Scheduler:
 
     def _end(self, sequence: Sequence, token: int) -> None:
         """By its last token."""
-        if token < 0:
+        if token < 0 and sequence.matcher is not None:
+            error = sequence.matcher.problem or "no token that it allows can be chosen"
+            self._finish(sequence, FinishReason.REFUSED, error=error)
+        elif token < 0:
             self._finish(sequence, FinishReason.ERROR, error="no token can be chosen")
         elif self._decoding.is_end(token):
             self._finish(sequence, FinishReason.STOP)

@@ -6,12 +6,16 @@ What may happen to a sequence is the table `TRANSITIONS`; anything else is a bug
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from cria.engine.stopwatch import Stopwatch
 from cria.ipc.messages import FinishReason, SequenceTimings, Submit
+
+if TYPE_CHECKING:
+    from cria.constraint.matcher import Matcher
 
 Tokens = npt.NDArray[np.int32]
 
@@ -63,6 +67,7 @@ class Sequence:
         "finish_reason",
         "last_token_at",
         "leader",
+        "matcher",
         "next_scored",
         "num_cached_tokens",
         "num_computed_tokens",
@@ -80,13 +85,17 @@ class Sequence:
         "was_admitted",
     )
 
-    def __init__(self, submit: Submit, arrival: float = 0.0) -> None:
+    def __init__(
+        self, submit: Submit, arrival: float = 0.0, matcher: Matcher | None = None
+    ) -> None:
         self.request_id = submit.request_id
         self.prompt = np.array(submit.token_ids, np.int32)
         """What is to be computed before the next token can be chosen; that of a preempted or a
         shifted sequence holds what it has generated too."""
         self.num_original_tokens = len(self.prompt)
         self.params = submit.sampling_params
+        self.matcher = matcher
+        """What its tokens have to match, and how far they do."""
         self.order = (arrival + submit.priority * AGEING_SECONDS, submit.request_id)
         """Smaller is sooner. Everybody's turn comes: whoever arrives late enough is behind."""
         self.status = SequenceStatus.WAITING

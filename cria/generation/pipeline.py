@@ -28,6 +28,7 @@ from cria.errors import (
     SetupError,
 )
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
+from cria.generation.constraining import NO_GRAMMAR, Constraining, Grammar
 from cria.generation.embedding_pipeline import EmbeddingPipeline
 from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
@@ -57,7 +58,8 @@ class Generation:
         offload: Offload,
     ) -> None:
         self._client = client
-        self._tokenizer, _, self._pieces, rerank_prompt = text
+        self._tokenizer, self._pieces = text.tokenizer, text.pieces
+        self._constraining = Constraining(text.make_compiler)
         self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
         self.offload = offload
@@ -70,7 +72,7 @@ class Generation:
         self.model_ids = config.aliases
         self.model_path = ""
         self.embeddings = EmbeddingPipeline(
-            client, self._tokenizer, rerank_prompt, offload, self._check_served
+            client, self._tokenizer, text.rerank_prompt, offload, self._check_served
         )
 
     @classmethod
@@ -85,6 +87,7 @@ class Generation:
         client.start()
         config = _with_alias(server_config, engine_config.model_path)
         generation = cls(client, text, config, offload)
+        generation._constraining.prepare()
         generation.model_path = engine_config.model_path
         if rendezvous is not None:
             generation.engine_address = rendezvous.address
@@ -99,6 +102,7 @@ class Generation:
         client = EngineGuest(engine_address)
         client.start()
         generation = cls(client, text, _with_alias(server_config, model_path), offload)
+        generation._constraining.prepare()
         generation.model_path = model_path
         return generation
 
@@ -269,6 +273,8 @@ class Generation:
             check_length(info, prompt.token_ids, param, min(params.max_tokens, 1))
         check_num_shown(info, request, prompts)
         kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
+        grammar = self._grammar(request)
+        params = msgspec.structs.replace(params, grammar=grammar.source)
         run = Run(
             head,
             self._client,
@@ -278,6 +284,8 @@ class Generation:
         )
         self._heartbeats.add(run)
         self._describe(run, request, [prompt for prompt, _ in prompts], overflow)
+        run.warnings += grammar.warnings
+        run.constrained_by = grammar.param
         make_processor = partial(
             OutputProcessor,
             self._pieces,
@@ -291,6 +299,12 @@ class Generation:
                 choices = [_for_choice(params, i) for i in range(request.num_candidates)]
                 run.add_prompt(prompt.token_ids, choices, make_processor, display)
         return run
+
+    def _grammar(self, request: GenerationRequest) -> Grammar:
+        if request.constraint is None:
+            return NO_GRAMMAR
+        grammar: Grammar = self.offload(self._constraining.grammar, request.constraint)
+        return grammar
 
     def _describe(
         self, run: Run, request: GenerationRequest, prompts: list[Prompt], overflow: Overflow

@@ -20,7 +20,7 @@ from cria.api.extras import Extras, Truncated
 from cria.api.logprobs import ScoredToken
 from cria.api.timings import Timings, timings_object, total
 from cria.api.usage import Usage
-from cria.errors import ClientGone, CriaError, EngineError, EngineUnavailable
+from cria.errors import ClientGone, CriaError, EngineError, EngineUnavailable, RequestError
 from cria.generation.answer_tokens import PLAIN, AnswerTokens, Display
 from cria.generation.echo import PromptEcho
 from cria.generation.engine_link import EngineLink
@@ -168,6 +168,8 @@ class Run:
         """Paths of request fields that could not be honoured to the letter."""
         self.truncated: Truncated | None = None
         """What the request's policy has made of the prompts, if it has one."""
+        self.constrained_by = ""
+        """The field that says what the answer has to look like."""
         self.returns_token_ids = False
         """To be set before the first prompt is added."""
 
@@ -281,9 +283,9 @@ class Run:
         if choice.is_stopping:
             if output.finish_reason is not None:
                 yield self._finish(index, choice, "stop", output)
-        elif output.finish_reason is FinishReason.ERROR:
-            raise EngineError(f"The engine could not go on: {output.error}.")
-        elif choice.echo is not None and not (choice.echo.is_known or choice.is_first):
+            return
+        self._check(output)
+        if choice.echo is not None and not (choice.echo.is_known or choice.is_first):
             choice.waiting.append(output)
         else:
             yield from self._go_on(index, choice, output)
@@ -320,6 +322,16 @@ class Run:
                 for output in other.waiting:
                     yield from self._advance(number, other, output)
                 other.waiting = []
+
+    def _check(self, output: SequenceOutput) -> None:
+        if output.finish_reason is FinishReason.ERROR:
+            raise EngineError(f"The engine could not go on: {output.error}.")
+        if output.finish_reason is FinishReason.REFUSED:
+            raise RequestError(
+                f"Invalid '{self.constrained_by}': the answer cannot go on: {output.error}.",
+                param=self.constrained_by,
+                code="invalid_value",
+            )
 
     def _stop(self, choice: _Choice, *, is_over: bool) -> str | None:
         """A stop string ends the choice, at once unless its timings are still to come."""

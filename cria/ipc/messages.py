@@ -31,6 +31,8 @@ class FinishReason(str, enum.Enum):
     LENGTH = "length"
     CANCELLED = "cancelled"
     ERROR = "error"
+    REFUSED = "refused"
+    """The request's grammar cannot be used, or not any further."""
 
 
 class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -15,7 +15,13 @@ MAX_THREADS = 16
 """Beyond this the rows of a step are too few, and memory is the limit."""
 
 SLOT = np.dtype(
-    [("chain", np.uint64), ("direct", np.uint64), ("num_logprobs", np.int32)], align=True
+    [
+        ("chain", np.uint64),
+        ("direct", np.uint64),
+        ("num_logprobs", np.int32),
+        ("is_proposal", np.int32),
+    ],
+    align=True,
 )
 """struct Slot of native/cria_native.cpp"""
 LOGPROBS = np.dtype(
@@ -46,17 +52,25 @@ class RowSampler:
         # The caller's thread works too.
         library.cria_sampling_threads(min(num_threads, MAX_THREADS, num_slots) - 1)
 
-    def assign(self, slot: int, sampler: Sampler, num_logprobs: int | None = None) -> None:
+    def assign(
+        self,
+        slot: int,
+        sampler: Sampler,
+        num_logprobs: int | None = None,
+        *,
+        proposes: bool = False,
+    ) -> None:
         """The tokens of this slot are chosen by `sampler` from now on (None: the most likely one).
 
         The sampler belongs to this slot alone, and must not be closed before the slot gets
         another. `num_logprobs` most likely tokens come with each choice, 20 at most; 0 for the
-        log probability of the choice only, None for nothing.
+        log probability of the choice only, None for nothing. If it `proposes`, a choice counts when
+        it is told to `accept`, and there may be another one before.
         """
         pointer = 0 if sampler is None else sampler.pointer.value
         is_chain = isinstance(sampler, SamplerChain)
         wanted = -1 if num_logprobs is None else num_logprobs
-        self._table[slot] = (pointer * is_chain, pointer * (not is_chain), wanted)
+        self._table[slot] = (pointer * is_chain, pointer * (not is_chain), wanted, proposes)
         self._samplers[slot] = sampler
 
     def sample(
@@ -87,6 +101,40 @@ class RowSampler:
         )
         self._num_rows = num_rows
         return self._tokens[:num_rows]
+
+    def propose_again(
+        self,
+        row: int,
+        logits: npt.NDArray[np.float32],
+        slot: int,
+        allowed: npt.NDArray[np.int32],
+    ) -> int:
+        """Another token for a row of the last `sample`, whose `logits` [vocab_size] these are.
+
+        `allowed` [vocab_size / 32, rounded up] has a bit for each token that may be chosen. -1 if
+        none can be. The row's log probabilities are those of the new token.
+        """
+        table, _, logprobs = self._addresses
+        token: int = self._library.cria_propose_again(
+            logits.ctypes.data,
+            len(logits),
+            table + slot * SLOT.itemsize,
+            allowed.ctypes.data,
+            logprobs + row * LOGPROBS.itemsize,
+        )
+        return token
+
+    def accept(self, slots: npt.NDArray[np.int32], tokens: npt.NDArray[np.int32]) -> None:
+        """These proposals count; -1 stands for none."""
+        slots = np.ascontiguousarray(slots, np.int32)
+        tokens = np.ascontiguousarray(tokens, np.int32)
+        self._library.cria_accept_rows(
+            self._addresses[0],
+            len(self._samplers),
+            slots.ctypes.data,
+            tokens.ctypes.data,
+            len(slots),
+        )
 
     def logprobs(self, row: int) -> TokenLogprobs | None:
         """Of a row of the last `sample`, if its slot asked for it and a token was chosen."""

@@ -355,6 +355,22 @@ CRIA: tuple[Row, ...] = (
         (c_void_p, c_int32, c_int32, c_void_p, c_int32, c_void_p, c_void_p, c_void_p),
         is_exception,
     ),
+    # int32_t cria_propose_again(const float * row, int32_t n_vocab, const void * slot,
+    #     const uint32_t * allowed, void * logprobs);
+    Row(
+        "cria_propose_again",
+        c_int32,
+        (c_void_p, c_int32, c_void_p, c_void_p, c_void_p),
+        is_exception,
+    ),
+    # int32_t cria_accept_rows(const void * table, int32_t n_slots, const int32_t * slots,
+    #     const llama_token * tokens, int32_t n);
+    Row(
+        "cria_accept_rows",
+        c_int32,
+        (c_void_p, c_int32, c_void_p, c_void_p, c_int32),
+        is_exception,
+    ),
     # int32_t cria_direct_hold_back(void * sampler, const llama_token * tokens, int32_t n_tokens,
     #     int32_t count);
     Row(

@@ -6,9 +6,13 @@ This is what the server process needs of a GGUF file. The GPUs stay with the eng
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
+from cria.constraint.compiler import GrammarCompiler
 from cria.native import library, log
+from cria.native.grammar_tokenizer import make_grammar_tokenizer, opens_with_blank
 from cria.native.model import Model, ModelOptions
 from cria.native.vocab import Vocab
 from cria.prompt.chat_template import ChatTemplate
@@ -19,6 +23,10 @@ from cria.prompt.tokenizer import Tokenizer
 logger = logging.getLogger(__name__)
 
 
+MakeCompiler = Callable[[], GrammarCompiler]
+"""Takes a fifth of a second, and is called when the first grammar comes."""
+
+
 class TextSide(NamedTuple):
     """What turns requests into token ids, and token ids into text."""
 
@@ -27,6 +35,7 @@ class TextSide(NamedTuple):
     pieces: list[bytes]
     """The bytes of each token as they appear in text."""
     rerank_prompt: RerankPrompt
+    make_compiler: MakeCompiler
 
 
 def check_native() -> None:
@@ -46,7 +55,14 @@ def load_text_side(path: str) -> TextSide:
     if template.problem and model.has_decoder:
         logger.warning("%s Only /v1/completions will work.", template.problem)
     rerank_prompt = RerankPrompt(vocab, model.chat_template("rerank"), tokenizer.control_texts)
-    return TextSide(tokenizer, template, vocab.pieces, rerank_prompt)
+    return TextSide(
+        tokenizer, template, vocab.pieces, rerank_prompt, partial(_make_compiler, vocab)
+    )
+
+
+def _make_compiler(vocab: Vocab) -> GrammarCompiler:
+    tokenizer = make_grammar_tokenizer(vocab)
+    return GrammarCompiler(tokenizer, opens_with_blank=opens_with_blank(vocab))
 
 
 def _load_template(source: str | None, vocab: Vocab, tokenizer: Tokenizer) -> ChatTemplate:

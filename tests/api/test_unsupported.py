@@ -22,7 +22,6 @@ def test_what_other_servers_know_is_refused_by_name(name: str) -> None:
         ({"functions": [{"name": "f"}]}, "unsupported_parameter"),
         ({"tool_choice": "auto"}, None),
         ({"function_call": {"name": "f"}}, None),
-        ({"response_format": {"type": "json_object"}}, "unsupported_parameter"),
         ({"modalities": ["text", "audio"]}, "unsupported_value"),
         ({"modalities": ["audio"], "audio": {"format": "wav"}}, "unsupported_value"),
         ({"echo": True}, "unsupported_parameter"),

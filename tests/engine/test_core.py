@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from cria.constraint.sources import GrammarError
+from cria.engine.compiling import Compiling
 from cria.engine.core import EngineCore
 from cria.engine.embedding_queue import Piece, Vector
 from cria.engine.embedding_steps import EmbeddingSteps
@@ -31,6 +35,20 @@ from tests.engine.fake_embedder import FakeEmbedder, expected
 from tests.engine.fake_runner import END, FakeRunner, unpack
 
 
+class FakeCompiler:
+    """A matcher is a list of its source."""
+
+    def __init__(self, may_go_on: threading.Event) -> None:
+        self._may_go_on = may_go_on
+
+    def matcher(self, source: str) -> list[str]:
+        if source == "bad":
+            raise GrammarError("it is bad")
+        if source == "slow":
+            assert self._may_go_on.wait(30)
+        return [source]
+
+
 class Bench:
     """An engine core whose server is the test."""
 
@@ -46,7 +64,10 @@ class Bench:
         )
         self.embedder = FakeEmbedder()
         embeddings = EmbeddingSteps(self.embedder, PrefillPacer(1.0, 4))
-        self.core = EngineCore(scheduler, self.runner, Peers(self.engine), embeddings)
+        self.may_go_on = threading.Event()
+        self.compiling = Compiling(lambda: FakeCompiler(self.may_go_on))  # type: ignore[arg-type,return-value]
+        peers = Peers(self.engine)
+        self.core = EngineCore(scheduler, self.runner, peers, embeddings, self.compiling)
 
     def tell(self, *messages: ToEngine) -> None:
         self.server.send(*map(codec.encode, messages))
@@ -65,11 +86,21 @@ class Bench:
                 outputs += unpack(message)
         return outputs
 
+    def step_until(self, is_last: Callable[[SequenceOutput], bool]) -> list[SequenceOutput]:
+        """Steps up to the one that brings such an output; all that they brought."""
+        outputs: list[SequenceOutput] = []
+        deadline = time.monotonic() + 30
+        while not any(map(is_last, outputs)):
+            assert time.monotonic() < deadline, outputs
+            outputs += self.step()
+        return outputs
+
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
+    bench.may_go_on.set()
     bench.pool.check_integrity()
     bench.server.close()
     bench.engine.close()
@@ -197,6 +228,62 @@ def test_a_failed_embedding_leaves_the_streams_alone(bench: Bench) -> None:
     bench.tell(submit(1, max_tokens=20), Embed(2, [[5]]))
     assert [output.token_ids for _ in range(3) for output in bench.step()] == [(1,), (2,)]
     assert bench.embedded == [Embedded(2, error="told to fail")]
+
+
+def constrained(request_id: int, grammar: str, max_tokens: int = 3) -> Submit:
+    return Submit(request_id, [7, 7], SamplingParams(max_tokens=max_tokens, grammar=grammar))
+
+
+def test_a_sequence_with_a_grammar_runs_when_that_is_compiled(bench: Bench) -> None:
+    bench.tell(constrained(1, "good"))
+    outputs = bench.step_until(lambda output: output.finish_reason is not None)
+    assert [output.token_ids for output in outputs] == [(1,), (2,), (3,)]
+    assert bench.runner._sequences[0].matcher == ["good"]
+
+
+def test_a_bad_grammar_is_refused(bench: Bench) -> None:
+    bench.tell(constrained(1, "bad"))
+    (output,) = bench.step_until(lambda output: output.finish_reason is not None)
+    assert output.finish_reason is FinishReason.REFUSED
+    assert output.error == "the grammar cannot be used: it is bad"
+    assert bench.runner.batches == []
+
+
+def test_an_answer_without_a_token_that_its_grammar_takes_is_refused(bench: Bench) -> None:
+    class Stuck:
+        problem = ""
+
+    bench.runner.next_token = lambda request_id, num_tokens: -1
+    bench.core._scheduler.submit(submit(1), matcher=Stuck())  # type: ignore[arg-type]  # the fake
+    bench.core._scheduler.submit(submit(2))
+    bench.core._has_news = True
+    outputs = bench.step_until(lambda output: output.request_id == 2)
+    assert [output.finish_reason for output in outputs] == [
+        FinishReason.REFUSED,
+        FinishReason.ERROR,
+    ]
+    assert outputs[0].error == "no token that it allows can be chosen"
+
+
+def test_streams_go_on_while_a_grammar_is_compiled(bench: Bench) -> None:
+    bench.tell(submit(1, max_tokens=20), constrained(2, "slow"))
+    tokens = [output.token_ids for _ in range(6) for output in bench.step()]
+    assert tokens == [(1,), (2,), (3,), (4,), (5,)]
+    bench.may_go_on.set()
+    bench.step_until(lambda output: output.request_id == 2)
+
+
+def test_who_is_cancelled_meanwhile_is_answered_and_never_queued(bench: Bench) -> None:
+    bench.tell(constrained(1, "slow"))
+    bench.step()
+    bench.tell(Cancel(1))
+    (output,) = bench.step_until(lambda output: True)
+    assert (output.request_id, output.finish_reason) == (1, FinishReason.CANCELLED)
+    bench.may_go_on.set()
+    bench.tell(constrained(2, "good", max_tokens=1))
+    outputs = bench.step_until(lambda output: output.request_id == 2)
+    assert [output.request_id for output in outputs] == [2]
+    assert bench.compiling.is_idle
 
 
 def test_a_dead_server_ends_the_loop_within_a_step(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from cria.api.decoding import decode
 from cria.api.embeddings import EmbeddingRequest
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
+from cria.constraint.sources import from_choice
 from cria.errors import (
     ContextLengthExceeded,
     EngineUnavailable,
@@ -28,11 +29,12 @@ from cria.generation.pipeline import Generation, model_name
 from cria.generation.run import ChoiceDelta, ChoiceFinished
 from cria.ipc.messages import EmbeddingInfo, FinishReason
 from cria.prompt.chat_template import ChatTemplate
-from cria.prompt.loading import TextSide
+from cria.prompt.loading import MakeCompiler, TextSide
 from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer
+from tests.constraint.byte_grammars import make_compiler
 from tests.generation.fake_engine import READY, FakeEngineClient
-from tests.prompt.fake_vocab import EOS, FIM_IDS, FakeVocab
+from tests.prompt.fake_vocab import EOS, FIM_IDS, FakeVocab, no_compiler
 
 T = TypeVar("T")
 TEMPLATE = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
@@ -53,12 +55,20 @@ def chat(**fields: object) -> ChatCompletionRequest:
 
 
 class Bench:
-    def __init__(self, template: str | None = TEMPLATE, *, fim: bool = False) -> None:
+    def __init__(
+        self,
+        template: str | None = TEMPLATE,
+        *,
+        fim: bool = False,
+        make_compiler: MakeCompiler = no_compiler,
+    ) -> None:
         vocab = FakeVocab(fim=fim)
         self.client = FakeEngineClient()
         self.offloaded: list[str] = []
         chat_template = ChatTemplate(template, "", "")
-        text = TextSide(Tokenizer(vocab), chat_template, vocab.pieces, RerankPrompt(vocab))
+        text = TextSide(
+            Tokenizer(vocab), chat_template, vocab.pieces, RerankPrompt(vocab), make_compiler
+        )
         config = ServerConfig(aliases=("m", "org/other"))
         self.generation = Generation(self.client, text, config, self.offload)  # type: ignore[arg-type]
 
@@ -95,6 +105,21 @@ def test_token_ids_go_through_unchanged(bench: Bench) -> None:
     assert bench.prompts == [[5, 6]] and bench.offloaded == []
     with pytest.raises(RequestError, match="no token of this model"):
         bench.generation.start_completion(completion(prompt=[10**6]))
+
+
+def test_a_shape_is_compiled_off_the_hub_and_sent_with_each_choice() -> None:
+    bench = Bench(make_compiler=make_compiler)
+    bench.generation.start_completion(completion(n=2, guided_choice=["a"]))
+    grammars = {params.grammar for _, params in bench.client.submitted}
+    assert grammars == {from_choice(["a"])} and len(bench.client.submitted) == 2
+    assert bench.offloaded == ["encode_text", "grammar"]
+    with pytest.raises(RequestError, match="Invalid 'regex'"):
+        bench.generation.start_chat(chat(regex="("))
+    lenient = {"name": "x", "schema": {"not": {}}, "strict": False}
+    response_format = {"type": "json_schema", "json_schema": lenient}
+    run = bench.generation.start_chat(chat(response_format=response_format))
+    assert run.warnings == ("response_format.json_schema.schema.not",)
+    bench.generation.close()
 
 
 def test_every_prompt_gets_every_choice(bench: Bench) -> None:

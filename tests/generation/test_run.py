@@ -7,7 +7,7 @@ import pytest
 
 from cria.api.extras import Extras, Truncated
 from cria.api.logprobs import ScoredToken
-from cria.errors import ClientGone, EngineDied, EngineError, EngineUnavailable
+from cria.errors import ClientGone, EngineDied, EngineError, EngineUnavailable, RequestError
 from cria.generation.answer_tokens import Display, TokenTexts
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Event, Heartbeat, Run, RunHead
 from cria.ipc.messages import (
@@ -177,6 +177,16 @@ def test_a_failed_sequence_fails_the_run_and_cancels_the_others() -> None:
     client.sinks[0](SequenceOutput(0, (), FinishReason.ERROR, 0, "no memory"))
     with pytest.raises(EngineError, match="no memory"):
         list(run.events())
+    assert 1 in client.cancelled
+
+
+def test_an_answer_that_its_grammar_leaves_no_token_is_the_requests_fault() -> None:
+    run, client = make_run(2)
+    run.constrained_by = "grammar"
+    client.sinks[0](SequenceOutput(0, (), FinishReason.REFUSED, 0, "nothing is left"))
+    with pytest.raises(RequestError, match="Invalid 'grammar': .*nothing is left") as caught:
+        list(run.events())
+    assert caught.value.param == "grammar"
     assert 1 in client.cancelled
 
 

@@ -15,7 +15,7 @@ from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import TextSide
 from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer
-from tests.prompt.fake_vocab import BOS, IM_END, IM_START, FakeVocab
+from tests.prompt.fake_vocab import BOS, IM_END, IM_START, FakeVocab, no_compiler
 from tests.prompt.templates import CHATML
 
 Body = TypeVar("Body", bound=RequestBody)
@@ -32,7 +32,7 @@ class Bench:
         self.offloaded: list[str] = []
         chat = ChatTemplate(template, "<s>", "</s>", tokenizer.control_texts)
         self.text = TextTools(
-            TextSide(tokenizer, chat, vocab.pieces, RerankPrompt(vocab)), self.offload
+            TextSide(tokenizer, chat, vocab.pieces, RerankPrompt(vocab), no_compiler), self.offload
         )
 
     def offload(self, function: Callable[..., Any], *args: object) -> Any:

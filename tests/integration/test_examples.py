@@ -24,6 +24,8 @@ EXPECTED = {
     "openai_embeddings.py": r"^(0\.\d{3}  [\w ]+\.\n){2}$",
     "openai_chat.py": r"\w+(?s:.*)\n\(\d+ \+ \d+ tokens\)\n(?s:.*)\w+",
     "openai_completion.py": r"^Once upon a time(?s:.*)\nOnce upon a time(?s:.*)\w+",
+    "choice.sh": r'"content":"(yes|no)".*"finish_reason":"stop"',
+    "openai_structured.py": r"^sky='(clear|cloudy|rain)' wind=\d{1,2}$",
     "sse_client.py": r"\w+",
     "urllib3_stream.py": r"\w+",
 }

@@ -40,6 +40,9 @@ TEXT = st.text(max_size=6)
 WORD = st.text(min_size=1, max_size=6)
 SHORT = st.text(min_size=1, max_size=3).filter(lambda text: "\0" not in text)
 TOKENS = st.lists(st.integers(0, 99), min_size=1, max_size=3)
+SCHEMAS = st.sampled_from([{}, {"type": "integer"}, {"type": "object"}])
+GRAMMARS = st.sampled_from(["", 'root ::= "a" | "b"', 'start: "a" /.*/'])
+FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "null"}}}
 
 SPECIAL: Mapping[str, Values] = {
     "model": st.just("tiny"),
@@ -59,12 +62,24 @@ SPECIAL: Mapping[str, Values] = {
     "allowed_token_ids": TOKENS,
     "samplers": st.lists(st.sampled_from(SAMPLER_ORDER), max_size=3) | st.just("kt"),
     "dry_sequence_breakers": st.lists(SHORT, max_size=3),
+    # What cannot be compiled is refused.
+    "response_format": st.sampled_from([{"type": "text"}, {"type": "json_object"}, FORMAT]),
+    "json_schema": SCHEMAS,
+    "guided_json": SCHEMAS | st.just('{"type": "null"}'),
+    "structured_outputs": st.sampled_from([{}, {"regex": "a*"}, {"json_object": True}]),
+    "grammar": GRAMMARS,
+    "guided_grammar": GRAMMARS,
+    "ebnf": GRAMMARS,
+    "regex": st.sampled_from(["", "a+", "[^b]*"]),
+    "guided_regex": st.sampled_from(["", "a+", "[^b]*"]),
+    "guided_choice": st.lists(SHORT, min_size=1, max_size=3),
 }
 """Values of fields, wherever they occur, whose schema does not say all."""
 RELATED = frozenset(
     "best_of repetition_penalty mirostat_mode top_logprobs min_tokens echo suffix context_overflow "
     "n_keep truncate_prompt_tokens continue_final_message add_generation_prompt reasoning "
-    "reasoning_effort allowed_token_ids random_seed".split()
+    "reasoning_effort allowed_token_ids random_seed response_format json_schema guided_json "
+    "structured_outputs grammar guided_grammar ebnf regex guided_regex guided_choice".split()
 )
 """Fields that may contradict others, and then are a 400 that names one of the two."""
 ALWAYS = {"max_tokens"}

@@ -405,6 +405,82 @@ class TestScoreRows:
             score_rows(native, THREE, np.array([1, 2], np.int32), 0)
 
 
+def only(vocab_size: int, *tokens: int) -> npt.NDArray[np.int32]:
+    """The set of these tokens, as bits."""
+    bits = np.zeros(-(-vocab_size // 32) * 32, np.uint8)
+    bits[list(tokens)] = 1
+    return np.packbits(bits, bitorder="little").view(np.int32)
+
+
+SLOT_0 = np.zeros(1, np.int32)
+
+
+class TestProposals:
+    @pytest.mark.parametrize("number", [0, 1, None])
+    def test_another_choice_is_among_what_is_allowed(
+        self, native: Library, twins: Twins, number: int | None
+    ) -> None:
+        sampler = None if number is None else twins([], temperature=0.0)[number]
+        rows = RowSampler(native, 1, 1)
+        rows.assign(0, sampler, 1, proposes=True)
+        logits = THREE.copy()
+        assert sample(rows, logits) == [5]
+        assert rows.propose_again(0, logits[0], 0, only(3000, 7, 1500, 2999)) == 1500
+        found = rows.logprobs(0)
+        assert found is not None and found.logprob == pytest.approx(np.log(0.3), abs=1e-5)
+        assert found.top == [(5, pytest.approx(np.log(0.6), abs=1e-5))], "the model's own"
+        assert rows.propose_again(0, logits[0], 0, only(3000)) == -1
+        assert rows.logprobs(0) is None
+        assert (logits == THREE).all()
+
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_penalties_count_what_was_accepted_and_that_once(
+        self, native: Library, twins: Twins, number: int
+    ) -> None:
+        params = {"temperature": 0.0, "frequency_penalty": 1.0}
+        rows = RowSampler(native, 1, 1)
+        rows.assign(0, twins([], **params)[number], proposes=True)
+        logits = np.array([[2.5, 2.0, 0.0]], np.float32)
+        assert [sample(rows, logits) for _ in range(3)] == [[0]] * 3, "none of them counts"
+        assert rows.propose_again(0, logits[0], 0, only(3, 1, 2)) == 1
+        rows.accept(SLOT_0, np.array([1]))
+        assert rows.propose_again(0, logits[0], 0, only(3, 1, 2)) == 1, "2 - 1 > 0"
+        rows.accept(SLOT_0, np.array([1]))
+        assert rows.propose_again(0, logits[0], 0, only(3, 1, 2)) in (1, 2)
+        rows.accept(SLOT_0, np.array([1]))
+        assert rows.propose_again(0, logits[0], 0, only(3, 1, 2)) == 2
+        assert sample(rows, logits) == [0], "it was proposed often, and never accepted"
+
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_only_accepted_tokens_bring_the_end_nearer(
+        self, native: Library, tiny_model: Model, twins: Twins, number: int
+    ) -> None:
+        end = tiny_model.vocab.end_of_generation_ids[0]
+        rows = RowSampler(native, 1, 1)
+        rows.assign(0, twins([], temperature=0.0, min_tokens=2)[number], proposes=True)
+        logits = np.zeros((1, tiny_model.vocab.num_tokens), np.float32)
+        logits[0, end], logits[0, 7] = 50, 20
+        assert [sample(rows, logits) for _ in range(4)] == [[7]] * 4
+        rows.accept(SLOT_0, np.array([7]))
+        rows.accept(SLOT_0, np.array([-1]))  # nothing was chosen
+        assert sample(rows, logits) == [7]
+        rows.accept(SLOT_0, np.array([7]))
+        assert sample(rows, logits) == [end]
+
+    def test_the_others_accept_by_themselves(self, native: Library, twins: Twins) -> None:
+        rows = RowSampler(native, 2, 1)
+        params = {"temperature": 0.0, "frequency_penalty": 1.0}
+        rows.assign(0, twins([], **params)[0], proposes=True)
+        rows.assign(1, twins([], **params)[0])
+        logits = np.repeat(np.array([[1.5, 1.0]], np.float32), 2, axis=0)
+        assert [sample(rows, logits) for _ in range(2)] == [[0, 0], [0, 1]]
+
+    def test_a_slot_that_is_not_there(self, native: Library) -> None:
+        rows = RowSampler(native, 1, 1)
+        with pytest.raises(NativeError, match="slot"):
+            rows.accept(np.array([1]), np.array([0]))
+
+
 class TestSlots:
     def test_a_row_is_sampled_as_its_slot_says(self, native: Library, twins: Twins) -> None:
         lowest, _ = twins([], temperature=0, logit_bias=((3, 100.0),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NoReturn
 
 CONTROL = ("<s>", "</s>", "<|im_start|>", "<|im_end|>")
 BOS, EOS, IM_START, IM_END = range(256, 260)
@@ -51,3 +52,8 @@ class FakeVocab:
         begin = [BOS] if add_special and self.add_bos else []
         end = [EOS] if add_special and self.add_eos else []
         return begin + ids + end
+
+
+def no_compiler() -> NoReturn:
+    """There is no grammar without a native vocabulary."""
+    raise AssertionError("a grammar was compiled")

@@ -69,7 +69,7 @@ def test_a_request_has_its_ranges(document: dict[str, Any]) -> None:
     assert (temperature["minimum"], temperature["maximum"]) == (0, 2)
     assert temperature["description"] == "0 chooses the most likely token."
     assert "user" in schema["x-cria-noted"]
-    assert "grammar" in schema["x-cria-refused"]
+    assert "bad_words" in schema["x-cria-refused"]
     assert not set(schema["x-cria-refused"]) & set(schema["properties"])
 
 

@@ -1,0 +1,98 @@
+"""From what a client sends to a grammar in llguidance's own form, a JSON text.
+
+1. What cannot be enforced is refused: a schema is never taken for less than it says, unless the
+   caller allows `lenient`.
+2. Blanks between the members of JSON are bounded: a small model may write nothing else for ever.
+3. A schema may carry settings for llguidance (`x-guidance`), which could undo both: refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from llguidance import LLMatcher, grammar_from
+
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
+
+MAX_SOURCE_BYTES = 512 * 1024
+"""Of a schema or grammar: the largest hostile one of this size takes a second to compile."""
+
+_GBNF_RULE = re.compile(r"^\s*[\w-]+\s*::=", re.MULTILINE)
+_WHITESPACE = r"[\x20\x0A\x0D\x09]{1,8}"
+
+
+class GrammarError(ValueError):
+    """The grammar cannot be used; the text says why, in one line."""
+
+
+def from_json_schema(schema: dict[str, Any] | bool, *, lenient: bool = False) -> str:
+    """Any JSON that the schema allows; `lenient` ignores keywords that cannot be enforced."""
+    overrides: JsonCompileOptions = {"whitespace_pattern": _WHITESPACE, "lenient": lenient}
+    # llguidance knows objects only; in a list of one, false and true are schemas like any other.
+    whole = schema if isinstance(schema, dict) else {"allOf": [schema]}
+    if "x-guidance" in whole:
+        raise GrammarError('Unimplemented keys: ["x-guidance"]')
+    try:
+        text = json.dumps(whole)
+        _check_size(text)
+        return str(LLMatcher.grammar_from_json_schema(text, overrides=overrides))
+    except RecursionError:
+        raise GrammarError("it is nested too deeply") from None
+    except ValueError as error:
+        raise GrammarError(one_line(error)) from None
+
+
+def from_regex(pattern: str) -> str:
+    """The whole answer matches the pattern."""
+    _check_size(pattern)
+    return str(LLMatcher.grammar_from_regex(pattern))
+
+
+def from_choice(options: Sequence[str]) -> str:
+    """The answer is one of these texts."""
+    text = json.dumps(list(options))
+    _check_size(text)
+    return str(LLMatcher.grammar_from_lark(grammar_from("choice", text)))
+
+
+def from_grammar(text: str) -> str:
+    """GBNF as llama.cpp knows it, or else llguidance's Lark."""
+    _check_size(text)
+    if text.lstrip().startswith("{"):  # llguidance's own form, which has settings too
+        raise GrammarError("it is neither GBNF nor Lark")
+    try:
+        lark = grammar_from("gbnf", text) if _GBNF_RULE.search(text) else text
+    except RecursionError:
+        raise GrammarError("it is nested too deeply") from None
+    except ValueError as error:
+        raise GrammarError(one_line(error)) from None
+    return str(LLMatcher.grammar_from_lark(lark))
+
+
+def after_blank(source: str) -> str:
+    """The same with a blank or two before JSON, where a blank means nothing; else as it is."""
+    if not source.startswith("{"):
+        return source
+    grammar = json.loads(source)["grammars"][0]
+    if grammar.get("json_schema") is None:
+        return source
+    first = {"lark_grammar": "start: BLANK? @json\nBLANK: / {1,2}/\n"}
+    return json.dumps({"grammars": [first, {**grammar, "name": "json"}]})
+
+
+def one_line(error: object) -> str:
+    """What llguidance says, which may quote all of the grammar."""
+    return " ".join(str(error).split())[:300]
+
+
+def _check_size(text: str) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise GrammarError("half of a surrogate pair is no text") from None
+    if size > MAX_SOURCE_BYTES:
+        raise GrammarError(f"it has {size} bytes, and {MAX_SOURCE_BYTES} are the most")
