@@ -96,12 +96,13 @@ def test_the_client_parses_what_it_asked_for(client: openai.OpenAI, kind: Any) -
     assert isinstance(answer.choices[0].message.parsed, kind)
 
 
+@pytest.mark.slow
 def test_a_recursive_type(client: openai.OpenAI) -> None:
     """Each level is as likely as the model has it: the first seed that comes to an end in time."""
     for seed in range(8):
         try:
             answer = client.chat.completions.parse(
-                model="smollm2", messages=HI, response_format=Node, max_tokens=200, seed=seed
+                model="smollm2", messages=HI, response_format=Node, max_tokens=80, seed=seed
             )
         except openai.LengthFinishReasonError:
             continue
@@ -251,6 +252,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_hostile_shapes_hurt_nobody_else(server: RealServer) -> None:
     expected = ask(server, max_tokens=24)["message"]["content"]
     is_over = threading.Event()
@@ -329,6 +331,7 @@ SCHEMAS = st.recursive(
 )
 
 
+@pytest.mark.slow
 def test_random_schemas_are_kept_to(server: RealServer) -> None:
     finished = []
 
