@@ -5,6 +5,7 @@ One is made for every token of every client, so that all of it but the text is e
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -36,7 +37,7 @@ def ids_member(name: bytes, token_ids: Sequence[int] | None) -> bytes:
     return b"" if token_ids is None else b',"%b":%b' % (name, _encode(token_ids))
 
 
-class Chunks:
+class Chunks(ABC):
     """One stream: all that its chunks share, and how each is put together.
 
     The routes differ in how a chunk holds its text, and in what opens a choice.
@@ -48,14 +49,14 @@ class Chunks:
     NO_TEXT: ClassVar[bytes]
 
     @staticmethod
+    @abstractmethod
     def shape_text(text: bytes) -> bytes:
         """The value of that member; `text` is a JSON string."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def shape_logprobs(tokens: Sequence[ScoredToken]) -> msgspec.Struct | None:
         """The route's own shape of log probabilities."""
-        raise NotImplementedError
 
     def __init__(
         self,
@@ -76,6 +77,10 @@ class Chunks:
         self._open_choice = self._open + b'{"index":'
         self._close = b'}],"usage":null}' if include_usage else b"}]}"
         self._usage_so_far = usage_so_far
+
+    @abstractmethod
+    def start(self, index: int, prompt_token_ids: Sequence[int] | None = None) -> bytes | None:
+        """What opens a choice, if anything; it tells the prompt's tokens if they are asked for."""
 
     def delta(
         self,

@@ -77,7 +77,6 @@ class CompletionRequest(GenerationRequest, kw_only=True):
         return self.best_of or self.n
 
     def answered(self, choices: Sequence[Choice]) -> list[Choice]:
-        """Those of the generated choices that the answer holds, with what it shows of them."""
         if self.num_candidates > self.n:
             choices = best_choices(choices, self.num_candidates, self.n)
         if self.logprobs is None:

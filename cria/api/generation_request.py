@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
+from cria.api.head import Choice
 from cria.api.overflow import OverflowPolicy, OverflowWish, TokenCount, check_overflow
 from cria.api.sampling_fields import MAX_INT32, SamplingFields
 from cria.errors import RequestError
@@ -105,6 +106,10 @@ class GenerationRequest(SamplingFields, kw_only=True):
     def num_logprobs(self) -> int | None:
         """How many most likely tokens to show beside each token; None shows no tokens."""
         return None
+
+    def answered(self, choices: Sequence[Choice]) -> list[Choice]:
+        """Those of the generated choices that the answer holds, with what it shows of them."""
+        return list(choices)
 
     @property
     def logprobs_field(self) -> str:

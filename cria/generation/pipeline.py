@@ -158,10 +158,11 @@ class Generation:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
         overflow = self._overflow(request)
+        texts = None if request.sampling_params().logprobs is None else self._token_texts
         prompts = []
         for each in request.prompt_list():
             prompt = overflow.fit(self._encode_prompt(each, request.suffix))
-            prompts.append((prompt, self._display(request, each, prompt)))
+            prompts.append((prompt, self._display(request, texts, each, prompt)))
         return self._start(request, prompts, overflow, RunHead.new("cmpl", self.model_ids[0]))
 
     def start_chat(self, request: ChatCompletionRequest) -> Run:
@@ -249,9 +250,9 @@ class Generation:
         context_size = MAX_INT32 if info is None else info.context_size
         return Overflow(request, context_size, self._tokenizer.begin_id)
 
-    def _display(self, request: CompletionRequest, given: object, prompt: Prompt) -> Display:
-        params = request.sampling_params()
-        texts = None if params.logprobs is None else self._token_texts
+    def _display(
+        self, request: CompletionRequest, texts: TokenTexts | None, given: object, prompt: Prompt
+    ) -> Display:
         if texts is None and not request.echo:
             return PLAIN
         is_whole = len(prompt.token_ids) == prompt.num_original_tokens

@@ -6,18 +6,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flask import Response
 
 from cria import __version__
+from cria.api.chunks import Chunks
+from cria.api.generation_request import GenerationRequest
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import ScoredToken
 from cria.generation.pipeline import Generation
 from cria.generation.run import ChoiceDelta, ChoiceFinished, Run
+from cria.server.body import add_warnings
 from cria.server.sse import HEADERS, ChunkEncoder, EventStream, stream_events
 
 JSON = "application/json"
@@ -48,6 +51,33 @@ def head_of(run: Run) -> ResponseHead:
     )
 
 
+class Form(NamedTuple):
+    """How the answers of a route look."""
+
+    chunks: type[Chunks]
+    encode: Callable[..., bytes]
+    """The body of a whole one, of its head, its choices, its usage and its extras."""
+
+
+def respond(
+    generation: Generation,
+    run: Run,
+    wanted: GenerationRequest,
+    form: Form,
+    environ: Mapping[str, Any],
+) -> Response:
+    """The answer of a run, as the request wants it: streamed or whole."""
+    add_warnings(run.warnings)
+    if wanted.streams:
+        usage_so_far = (lambda: run.usage) if wanted.continuous_usage else None
+        chunks = form.chunks(head_of(run), wanted.include_usage, usage_so_far)
+        return stream_response(run, chunks, wanted.include_usage, environ)
+    choices = wanted.answered(collect(run, environ))
+    # What shows tokens takes so long to encode that others must not wait for it.
+    encode = partial(generation.offload, form.encode) if run.shows_tokens else form.encode
+    return json_response(encode(head_of(run), choices, run.usage, run.extras))
+
+
 def stream_response(
     run: Run, chunks: ChunkEncoder, include_usage: bool, environ: Mapping[str, Any]
 ) -> Response:
@@ -69,17 +99,6 @@ def collect(run: Run, environ: Mapping[str, Any]) -> list[Choice]:
             elif isinstance(event, ChoiceFinished):
                 parts[event.index].finish(event)
     return [part.choice(run, index) for index, part in enumerate(parts)]
-
-
-def encode_whole(
-    generation: Generation, encode: Callable[..., bytes], run: Run, choices: Sequence[Choice]
-) -> bytes:
-    """The body of an answer; one that shows tokens takes so long that others must not wait."""
-    arguments = (head_of(run), choices, run.usage, run.extras)
-    if not run.shows_tokens:
-        return encode(*arguments)
-    body: bytes = generation.offload(encode, *arguments)
-    return body
 
 
 class _Parts:

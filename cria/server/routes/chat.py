@@ -14,8 +14,8 @@ from cria.api.chat import (
 )
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
-from cria.server.answers import collect, encode_whole, head_of, json_response, stream_response
-from cria.server.body import add_warnings, read_request
+from cria.server.answers import Form, respond
+from cria.server.body import read_request
 from cria.server.operations import Operation, describe
 
 ANSWERS = Operation(
@@ -26,19 +26,16 @@ ANSWERS = Operation(
 )
 
 
+FORM = Form(ChatChunks, encode_chat)
+
+
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("chat", __name__)
 
     def answer(kind: type[ChatCompletionRequest]) -> Response:
         wanted = read_request(request, kind, config)
         run = generation.start_chat(wanted)
-        add_warnings(run.warnings)
-        if wanted.streams:
-            usage_so_far = (lambda: run.usage) if wanted.continuous_usage else None
-            chunks = ChatChunks(head_of(run), wanted.include_usage, usage_so_far)
-            return stream_response(run, chunks, wanted.include_usage, request.environ)
-        choices = collect(run, request.environ)
-        return json_response(encode_whole(generation, encode_chat, run, choices))
+        return respond(generation, run, wanted, FORM, request.environ)
 
     @blueprint.post("/chat/completions", strict_slashes=False)
     @describe(ANSWERS)

@@ -14,13 +14,16 @@ from cria.api.completions import (
 )
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
-from cria.server.answers import collect, encode_whole, head_of, json_response, stream_response
-from cria.server.body import add_warnings, read_request
+from cria.server.answers import Form, respond
+from cria.server.body import read_request
 from cria.server.operations import Operation, describe
 
 CONTINUES = Operation(
     "Go on from a text or from token ids.", CompletionRequest, Completion, streams=True
 )
+
+
+FORM = Form(CompletionChunks, encode_completion)
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
@@ -29,13 +32,7 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     def answer(kind: type[CompletionRequest]) -> Response:
         wanted = read_request(request, kind, config)
         run = generation.start_completion(wanted)
-        add_warnings(run.warnings)
-        if wanted.streams:
-            usage_so_far = (lambda: run.usage) if wanted.continuous_usage else None
-            chunks = CompletionChunks(head_of(run), wanted.include_usage, usage_so_far)
-            return stream_response(run, chunks, wanted.include_usage, request.environ)
-        choices = wanted.answered(collect(run, request.environ))
-        return json_response(encode_whole(generation, encode_completion, run, choices))
+        return respond(generation, run, wanted, FORM, request.environ)
 
     @blueprint.post("/completions", strict_slashes=False)
     @describe(CONTINUES)

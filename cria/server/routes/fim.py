@@ -8,11 +8,14 @@ from cria.api.chat import ChatChunks, ChatCompletion, encode_chat
 from cria.api.fim import FimRequest
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
-from cria.server.answers import collect, encode_whole, head_of, json_response, stream_response
-from cria.server.body import add_warnings, read_request
+from cria.server.answers import Form, respond
+from cria.server.body import read_request
 from cria.server.operations import Operation, describe
 
 FILLS = Operation("Fill the gap between two texts.", FimRequest, ChatCompletion, streams=True)
+
+
+FORM = Form(ChatChunks, encode_chat)
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
@@ -23,12 +26,6 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     def create_fim_completion() -> Response:
         wanted = read_request(request, FimRequest, config)
         run = generation.start_completion(wanted)
-        add_warnings(run.warnings)
-        if wanted.streams:
-            usage_so_far = (lambda: run.usage) if wanted.continuous_usage else None
-            chunks = ChatChunks(head_of(run), wanted.include_usage, usage_so_far)
-            return stream_response(run, chunks, wanted.include_usage, request.environ)
-        choices = wanted.answered(collect(run, request.environ))
-        return json_response(encode_whole(generation, encode_chat, run, choices))
+        return respond(generation, run, wanted, FORM, request.environ)
 
     return blueprint
