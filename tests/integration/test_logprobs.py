@@ -131,16 +131,20 @@ def test_echo_in_a_stream_comes_first(client: openai.OpenAI) -> None:
     assert "".join(chunks) == plain
 
 
-def test_the_best_of_several_candidates(client: openai.OpenAI) -> None:
-    options: dict[str, Any] = {"prompt": STORY, "max_tokens": 4, "temperature": 1, "seed": 5}
-    every = complete(client, **options, n=4, logprobs=0).choices
-    means = {choice.text: float(np.mean(choice.logprobs.token_logprobs)) for choice in every}
-    answer = complete(client, **options, best_of=4, n=2)
-    ranked = sorted(means, key=means.__getitem__, reverse=True)
-    assert [choice.text for choice in answer.choices] == ranked[:2]
-    assert [choice.index for choice in answer.choices] == [0, 1]
-    assert answer.choices[0].logprobs is None
-    assert answer.usage.completion_tokens == 16, "every generated token counts"
+def test_the_best_of_several_candidates(default_model: Path, tmp_path: Path) -> None:
+    # One sequence after another, each computed from nothing: the same numbers both times.
+    alone = ("--alias", "smollm2", "--parallel", "1", "--no-prefix-cache", "--context-size", "256")
+    with RealServer.start(default_model, *alone, log=tmp_path / "log") as lone:
+        client = lone.client()
+        options: dict[str, Any] = {"prompt": STORY, "max_tokens": 4, "temperature": 1, "seed": 5}
+        every = complete(client, **options, n=4, logprobs=0).choices
+        means = {choice.text: float(np.mean(choice.logprobs.token_logprobs)) for choice in every}
+        answer = complete(client, **options, best_of=4, n=2)
+        ranked = sorted(means, key=means.__getitem__, reverse=True)
+        assert [choice.text for choice in answer.choices] == ranked[:2]
+        assert [choice.index for choice in answer.choices] == [0, 1]
+        assert answer.choices[0].logprobs is None
+        assert answer.usage.completion_tokens == 16, "every generated token counts"
 
 
 def test_scores_are_sums_of_log_probabilities(server: RealServer, raw: RawModel) -> None:
