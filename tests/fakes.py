@@ -13,6 +13,7 @@ import msgspec
 from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.embeddings import EmbeddingRequest
+from cria.api.events import ChoiceDelta, ChoiceFinished, Event
 from cria.api.extras import Extras
 from cria.api.models import ModelCard
 from cria.api.rerank import RerankRequest
@@ -20,7 +21,6 @@ from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
 from cria.errors import ClientGone, EngineUnavailable, ModelNotFound
 from cria.generation.engine_link import EngineStatus
-from cria.generation.run import ChoiceDelta, ChoiceFinished, Event
 from cria.generation.text_tools import TextTools
 from cria.ipc.messages import EngineStats, Ready
 from cria.prompt.chat_template import ChatTemplate

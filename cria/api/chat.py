@@ -22,7 +22,9 @@ from cria.api.logprobs import ChatLogprobs, chat_logprobs
 from cria.api.messages import Message, TextPart, media_refusal
 from cria.api.overflow import check_chat_overflow
 from cria.api.reasoning import Reasoning, ReasoningEffort, check_reasoning, thinking_kwargs
+from cria.api.sampling_fields import MAX_INT32
 from cria.api.timings import TimingsObject
+from cria.api.tools import NO_TOOLS, Function, Named, Tool, ToolChoice, ToolPlan
 from cria.api.unsupported import OTHER_SERVERS, Refusal
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
@@ -35,9 +37,6 @@ RESERVED_TEMPLATE_KWARGS = frozenset(
     "eos_token raise_exception strftime_now namespace range dict lipsum cycler joiner".split()
 )
 """What a template gets from the server; a client that could replace these could break it."""
-
-_TOOLS = Refusal(reason="this server cannot call tools yet")
-_NEEDS_TOOLS = Refusal(("none",), None, "it is only allowed when 'tools' are specified")
 
 
 class Prediction(msgspec.Struct):
@@ -66,10 +65,6 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
 
     UNSUPPORTED: ClassVar[Mapping[str, Refusal]] = {
         **OTHER_SERVERS,
-        "tools": _TOOLS,
-        "functions": _TOOLS,
-        "tool_choice": _NEEDS_TOOLS,
-        "function_call": _NEEDS_TOOLS,
         "modalities": Refusal((["text"],), "unsupported_value", "the model writes text only"),
         "store": Refusal((False,), reason="this server keeps no answers"),
         "web_search_options": Refusal(
@@ -82,7 +77,7 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
     }
     NOTED: ClassVar[frozenset[str]] = frozenset(
         "user safety_identifier prompt_cache_key prompt_cache_retention prompt_cache_options "
-        "metadata prediction audio parallel_tool_calls".split()
+        "metadata prediction audio".split()
     )
 
     messages: Annotated[list[Message], Meta(min_length=1)]
@@ -92,6 +87,17 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
     top_logprobs: NumTopLogprobs | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
+    tools: list[Tool] = []
+    """What the model may call."""
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[Function] = []
+    """`tools` by its older name."""
+    function_call: Literal["none", "auto"] | Named | None = None
+    reasoning_format: Literal["none", "auto", "deepseek", "deepseek-legacy"] | None = None
+    """`none` leaves the thinking in the text, with its marks."""
+    reasoning_budget: Annotated[int, Meta(ge=-1, le=MAX_INT32)] | None = None
+    """Tokens that the model may think; -1 is no limit, 0 no thinking."""
     # Variables of the chat template, if it has them.
     reasoning_effort: ReasoningEffort | None = None
     reasoning: Reasoning | None = None
@@ -112,7 +118,6 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
     ) = None
     prediction: Prediction | None = None
     audio: Audio | None = None
-    parallel_tool_calls: bool | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,6 +128,11 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
         check_reasoning(self.reasoning_effort, self.reasoning or Reasoning())
         check_calls(self.messages)
         self._check_continuation()
+
+    @property
+    def tool_plan(self) -> ToolPlan:
+        """What may be called, and whether it must be."""
+        return NO_TOOLS
 
     def _check_continuation(self) -> None:
         if not self.continue_final_message:

@@ -21,6 +21,16 @@ class ResponseHead(msgspec.Struct, frozen=True):
     """How the request was treated, if it asked for a tier."""
 
 
+class Call(msgspec.Struct, frozen=True):
+    """One tool call, complete unless the answer was cut."""
+
+    id: str
+    name: str
+    arguments: str
+    """JSON text of an object; of a custom tool, any text."""
+    kind: str = "function"
+
+
 class Choice(msgspec.Struct, frozen=True):
     """One finished generation."""
 
@@ -34,3 +44,8 @@ class Choice(msgspec.Struct, frozen=True):
     token_ids: tuple[int, ...] | None = None
     """What was generated, if the request asked for it; so the next one."""
     prompt_token_ids: Sequence[int] | None = None
+    reasoning: str = ""
+    """What the model thought before it answered, where that is told from the answer."""
+    calls: tuple[Call, ...] = ()
+    stop_string: str | None = None
+    """The one that ended it, if one has."""

@@ -12,6 +12,8 @@ class Usage(msgspec.Struct, frozen=True):
     completion_tokens: int
     cached_tokens: int = 0
     """Prompt tokens that were not computed, since the cache held them."""
+    reasoning_tokens: int = 0
+    """Those of the completion that were thinking."""
 
 
 class PromptTokensDetails(msgspec.Struct, frozen=True):
@@ -43,5 +45,5 @@ def usage_object(usage: Usage) -> UsageObject:
         completion_tokens=usage.completion_tokens,
         total_tokens=usage.prompt_tokens + usage.completion_tokens,
         prompt_tokens_details=PromptTokensDetails(usage.cached_tokens),
-        completion_tokens_details=CompletionTokensDetails(),
+        completion_tokens_details=CompletionTokensDetails(usage.reasoning_tokens),
     )

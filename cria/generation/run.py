@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from cria.api.events import ChoiceDelta, ChoiceFinished, Event, Heartbeat
 from cria.api.extras import Extras, Truncated
 from cria.api.logprobs import ScoredToken
 from cria.api.timings import Timings, timings_object, total
@@ -35,34 +36,6 @@ Offload = Callable[..., Any]
 def call(function: Callable[..., Any], *args: object) -> Any:
     """Runs it here."""
     return function(*args)
-
-
-class ChoiceDelta(msgspec.Struct, frozen=True):
-    """More text of one choice, with its tokens if the answer shows them; not both are empty."""
-
-    index: int
-    text: str
-    tokens: tuple[ScoredToken, ...] = ()
-    token_ids: tuple[int, ...] | None = None
-    """All since the last event of this choice; None unless they were asked for."""
-
-
-class ChoiceFinished(msgspec.Struct, frozen=True):
-    """The choice is complete; `finish_reason` is `stop` or `length`."""
-
-    index: int
-    finish_reason: str
-    token_ids: tuple[int, ...] | None = None
-    """Those that have made no text."""
-    extras: Extras = Extras()
-    """What is known of this choice alone."""
-
-
-class Heartbeat(msgspec.Struct, frozen=True):
-    """Nothing has happened for a while; the run goes on."""
-
-
-Event = ChoiceDelta | ChoiceFinished | Heartbeat
 
 
 class RunHead(NamedTuple):

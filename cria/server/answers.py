@@ -15,11 +15,12 @@ from flask import Response
 
 from cria import __version__
 from cria.api.chunks import Chunks
+from cria.api.events import ChoiceDelta, ChoiceFinished
 from cria.api.generation_request import GenerationRequest
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import ScoredToken
 from cria.generation.pipeline import Generation
-from cria.generation.run import ChoiceDelta, ChoiceFinished, Run
+from cria.generation.run import Run
 from cria.server.body import add_warnings
 from cria.server.sse import HEADERS, ChunkEncoder, EventStream, stream_events
 

@@ -13,11 +13,12 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
+from cria.api.events import ChoiceDelta, ChoiceFinished, Event
 from cria.api.extras import Extras
 from cria.api.logprobs import ScoredToken
 from cria.api.usage import Usage
 from cria.errors import ClientGone
-from cria.generation.run import ChoiceDelta, ChoiceFinished, Event, Run
+from cria.generation.run import Run
 from cria.server.errors import error_body, is_expected
 
 logger = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.decoding import decode
 from cria.api.embeddings import EmbeddingRequest
+from cria.api.events import ChoiceDelta, ChoiceFinished
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.constraint.sources import from_choice
@@ -26,7 +27,6 @@ from cria.errors import (
 from cria.generation import limits
 from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation, model_name
-from cria.generation.run import ChoiceDelta, ChoiceFinished
 from cria.ipc.messages import EmbeddingInfo, FinishReason
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import MakeCompiler, TextSide

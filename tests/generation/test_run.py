@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from cria.api.events import ChoiceDelta, ChoiceFinished, Event, Heartbeat
 from cria.api.extras import Extras, Truncated
 from cria.api.logprobs import ScoredToken
 from cria.errors import ClientGone, EngineDied, EngineError, EngineUnavailable, RequestError
 from cria.generation.answer_tokens import Display, TokenTexts
-from cria.generation.run import ChoiceDelta, ChoiceFinished, Event, Heartbeat, Run, RunHead
+from cria.generation.run import Run, RunHead
 from cria.ipc.messages import (
     CacheLimit,
     CacheLimitReason,

@@ -16,7 +16,7 @@ from typing import Any
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import SetupError
 from cria.generation.engine_link import EngineStatus
-from cria.generation.run import ChoiceDelta, ChoiceFinished, Heartbeat
+from cria.api.events import ChoiceDelta, ChoiceFinished, Heartbeat
 from tests.fakes import HELLO, SILENCE, FakeGeneration, Script
 
 gate = threading.Event()

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from cria.api.completions import CompletionChunks
+from cria.api.events import ChoiceDelta, ChoiceFinished, Heartbeat
 from cria.api.head import Choice
 from cria.errors import ClientGone, EngineDied
-from cria.generation.run import ChoiceDelta, ChoiceFinished, Heartbeat
 from cria.server import answers
 from tests.fakes import HELLO, SILENCE, FakeRun
 

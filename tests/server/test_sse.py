@@ -9,10 +9,10 @@ import pytest
 
 from cria.api.chat import ChatChunks
 from cria.api.completions import CompletionChunks
+from cria.api.events import ChoiceDelta, ChoiceFinished, Heartbeat
 from cria.api.extras import Extras, Truncated
 from cria.api.head import ResponseHead
 from cria.errors import ClientGone, EngineDied
-from cria.generation.run import ChoiceDelta, ChoiceFinished, Heartbeat
 from cria.server import sse
 from tests.fakes import HELLO, FakeRun, Script
 

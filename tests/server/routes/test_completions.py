@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
+from cria.api.events import ChoiceDelta
 from cria.errors import EngineDied
-from cria.generation.run import ChoiceDelta
 from tests.fakes import FakeGeneration
 
 BODY = {"model": "fake", "prompt": "hi"}

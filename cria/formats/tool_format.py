@@ -1,0 +1,67 @@
+"""`ToolFormat`: how a model writes tool calls, as data.
+
+One table serves the grammar that forces a call and the parser that reads it. An answer with calls
+is `begin`, the calls with `between` between them, `end`; a call is its parts in order.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Literal, NamedTuple
+
+
+class Slot(enum.Enum):
+    """What differs from call to call."""
+
+    NAME = "name"
+    ARGUMENTS = "arguments"
+    ID = "id"
+    """Nine letters or digits that the model makes up."""
+    INDEX = "index"
+    """A decimal number: which call of the answer it is."""
+
+
+class KeyedArguments(NamedTuple):
+    """Arguments that are not one JSON object: keys and values between marks.
+
+    `values` says how a value is written. `tagged`: text as it is, anything else as JSON. `python`:
+    a Python literal. `quoted`: text between `<|"|>`, objects and arrays of the same, else JSON.
+    """
+
+    key_open: str
+    key_close: str
+    """Between a key and its value."""
+    value_close: str
+    values: Literal["tagged", "python", "quoted"] = "tagged"
+    open: str = ""
+    """Before the first key; also there if there are no arguments."""
+    between: str = ""
+    close: str = ""
+    key_close_text: str | None = None
+    """Instead of `key_close` where the value is text, if the format tells the two apart."""
+
+
+class ToolFormat(NamedTuple):
+    """The texts are as the model's template writes them, control tokens by name."""
+
+    call: tuple[str | Slot, ...]
+    begin: str = ""
+    between: str = ""
+    end: str = ""
+    keyed: KeyedArguments | None = None
+    """None: the arguments are one JSON object."""
+    is_whole: bool = False
+    """There is no mark: an answer that begins like a call is one, and holds no text beside it."""
+    max_calls: int | None = None
+    """Of one answer; None for any number."""
+
+
+_HERMES_CALL = (
+    '<tool_call>\n{"name": "',
+    Slot.NAME,
+    '", "arguments": ',
+    Slot.ARGUMENTS,
+    "}\n</tool_call>",
+)
+HERMES = ToolFormat(_HERMES_CALL, between="\n")
+"""Of Hermes, Qwen and many others; for models whose template knows no tools, too."""
