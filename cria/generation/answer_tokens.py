@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cria.api.logprobs import ScoredToken
 from cria.logprobs import TokenLogprobs
-from cria.output.processor import OutputProcessor
 
 
 class TokenTexts(NamedTuple):
@@ -48,30 +47,40 @@ class _Waiting(NamedTuple):
     """Characters of the answer: the one that it begins, if not its last byte is there, counts."""
 
 
+class Decoded(Protocol):
+    """How far the text of the answer is."""
+
+    @property
+    def num_decoded(self) -> int: ...
+    @property
+    def num_released(self) -> int: ...
+    @property
+    def is_partial(self) -> bool: ...
+    @property
+    def stopped(self) -> bool: ...
+
+
 class AnswerTokens:
     """Of one choice."""
 
-    def __init__(
-        self, texts: TokenTexts, processor: OutputProcessor, num_characters_before: int
-    ) -> None:
+    def __init__(self, texts: TokenTexts, output: Decoded, num_characters_before: int) -> None:
         self._texts = texts
-        self._processor = processor
+        self._output = output
         self._before = num_characters_before
         self._waiting: deque[_Waiting] = deque()
 
-    def feed(self, token_ids: Sequence[int], logprobs: TokenLogprobs | None) -> str:
-        """The text that this token, of none or one, releases; then `take`."""
-        begin = self._processor.num_decoded
-        text = self._processor.feed(token_ids)
-        end = self._processor.num_decoded + self._processor.is_partial
+    def add(self, token_ids: Sequence[int], logprobs: TokenLogprobs | None, begin: int) -> None:
+        """The output has just been fed this token, one or none, and had decoded `begin` characters
+        before; then `take`.
+        """
+        end = self._output.num_decoded + self._output.is_partial
         for token_id in token_ids:
             token = scored_token(self._texts, token_id, logprobs, self._before + begin)
             self._waiting.append(_Waiting(token, begin, end))
-        return text
 
     def take(self, *, is_final: bool) -> tuple[ScoredToken, ...]:
         """The tokens of the text that has left; finally all that are no part of a stop string."""
-        waiting, released = self._waiting, self._processor.num_released
+        waiting, released = self._waiting, self._output.num_released
         taken = []
         while waiting and self._has_left(waiting[0], released, is_final):
             taken.append(waiting.popleft().token)
@@ -80,7 +89,7 @@ class AnswerTokens:
     def _has_left(self, first: _Waiting, released: int, is_final: bool) -> bool:
         if not is_final:
             return first.end <= released
-        return first.begin < released or not self._processor.stopped
+        return first.begin < released or not self._output.stopped
 
 
 def scored_token(

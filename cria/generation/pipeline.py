@@ -191,13 +191,13 @@ class Generation:
             offload=self.offload,
         )
         self._heartbeats.add(run)
-        make_processor = partial(OutputProcessor, self._pieces, ())
+        make_output = partial(OutputProcessor, self._pieces, ())
         with run.submitting():
             for token_ids, first, text in scored:
                 params = SamplingParams(max_tokens=0, logprobs=1, prompt_logprobs_from=first)
                 text = text or text_of(self._pieces, token_ids)
                 display = Display(self._token_texts, text, echo=True, first_token=first)
-                run.add_prompt(token_ids, [params], make_processor, display)
+                run.add_prompt(token_ids, [params], make_output, display)
         return run
 
     def _check_served(self, model: str | None) -> EngineStatus:
@@ -287,7 +287,7 @@ class Generation:
         self._describe(run, request, [prompt for prompt, _ in prompts], overflow)
         run.warnings += grammar.warnings
         run.constrained_by = grammar.param
-        make_processor = partial(
+        make_output = partial(
             OutputProcessor,
             self._pieces,
             request.stop,
@@ -298,7 +298,7 @@ class Generation:
             for (prompt, display), num_kept in zip(prompts, kept, strict=True):
                 params = msgspec.structs.replace(params, num_kept=num_kept)
                 choices = [_for_choice(params, i) for i in range(request.num_candidates)]
-                run.add_prompt(prompt.token_ids, choices, make_processor, display)
+                run.add_prompt(prompt.token_ids, choices, make_output, display)
         return run
 
     def _grammar(self, request: GenerationRequest) -> Grammar:

@@ -18,15 +18,14 @@ import msgspec
 
 from cria.api.events import ChoiceDelta, ChoiceFinished, Event, Heartbeat
 from cria.api.extras import Extras, Truncated
-from cria.api.logprobs import ScoredToken
 from cria.api.timings import Timings, timings_object, total
 from cria.api.usage import Usage
 from cria.errors import ClientGone, CriaError, EngineError, EngineUnavailable, RequestError
-from cria.generation.answer_tokens import PLAIN, AnswerTokens, Display
+from cria.generation.answer_tokens import PLAIN, Display
+from cria.generation.choice import ChoiceState, Output
 from cria.generation.echo import PromptEcho
 from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import FinishReason, SequenceOutput, SequenceTimings
-from cria.output.processor import OutputProcessor
 from cria.sampling_params import SamplingParams
 
 Offload = Callable[..., Any]
@@ -51,68 +50,6 @@ class RunHead(NamedTuple):
         return cls(f"{prefix}-{uuid.uuid4().hex}", int(time.time()), model)
 
 
-class _Choice:
-    """One generation: its sequence in the engine and the state of its text."""
-
-    def __init__(
-        self,
-        processor: OutputProcessor,
-        prompt: list[int],
-        display: Display,
-        echo: PromptEcho | None,
-        *,
-        is_first: bool,
-    ) -> None:
-        self.processor = processor
-        self.prompt = prompt
-        self.echo = echo
-        """The prompt, as long as it is still to be shown."""
-        self.is_first = is_first
-        """Of its prompt: it scores that, and what the others find in the cache is its work."""
-        self.waiting: list[SequenceOutput] = []
-        """What has come while the prompt, which is shown first, is still being scored."""
-        self.num_echoed = echo.num_tokens if echo else 0
-        self.tokens = (
-            AnswerTokens(display.texts, processor, len(display.prompt_text))
-            if display.texts
-            else None
-        )
-        self.request_id = -1
-        self.num_tokens = self.num_shifts = 0
-        self.is_timed = self.is_stopping = False
-        """Stopping: its text is complete, and its last output still to come, with its timings."""
-        self.timings: Timings | None = None
-        self.token_ids: list[int] | None = None
-        """Those that no event has told yet, if they are to be told."""
-        self.done = False
-
-    def feed(self, output: SequenceOutput) -> str:
-        """The text that is released by what the engine sent."""
-        if self.tokens is None:
-            return self.processor.feed(output.token_ids)
-        return self.tokens.feed(output.token_ids, output.logprobs)
-
-    def count(self, output: SequenceOutput) -> None:
-        """What the sequence says beside its text."""
-        self.num_tokens += len(output.token_ids)
-        self.num_shifts = max(self.num_shifts, output.num_shifts)
-        if self.echo is not None:
-            self.echo.add(output.prompt_logprobs)
-        if self.token_ids is not None:
-            self.token_ids += output.token_ids
-
-    def take_tokens(self, *, is_final: bool) -> tuple[ScoredToken, ...]:
-        """Those of the text that has left, if the answer shows tokens."""
-        return self.tokens.take(is_final=is_final) if self.tokens else ()
-
-    def take_token_ids(self) -> tuple[int, ...] | None:
-        """Each of them once."""
-        if self.token_ids is None:
-            return None
-        taken, self.token_ids = tuple(self.token_ids), []
-        return taken
-
-
 class Run:
     """Read `events()` once, to its end or not; `cancel()` from anywhere ends it early."""
 
@@ -134,7 +71,7 @@ class Run:
             queue.SimpleQueue()
         )
         self._is_quiet = False
-        self._choices: list[_Choice] = []
+        self._choices: list[ChoiceState] = []
         self._num_prompt_tokens = self._num_cached_tokens = 0
         self._cancelled = False
         self.warnings: tuple[str, ...] = ()
@@ -144,7 +81,9 @@ class Run:
         self.constrained_by = ""
         """The field that says what the answer has to look like."""
         self.returns_token_ids = False
-        """To be set before the first prompt is added."""
+        """To be set before the first prompt is added; so the next one."""
+        self.tool_kinds: dict[str, str] = {}
+        """Of the tools that are no functions, by name."""
 
     @property
     def num_choices(self) -> int:
@@ -166,6 +105,7 @@ class Run:
             self._num_prompt_tokens,
             sum(choice.num_tokens for choice in self._choices),
             self._num_cached_tokens,
+            sum(choice.num_reasoning_tokens for choice in self._choices),
         )
 
     @contextmanager
@@ -191,7 +131,7 @@ class Run:
         self,
         token_ids: list[int],
         params: Sequence[SamplingParams],
-        make_processor: Callable[[], OutputProcessor],
+        make_output: Callable[[], Output],
         display: Display = PLAIN,
     ) -> None:
         """Submit one generation per `params`; EngineUnavailable if there is no engine for it."""
@@ -201,11 +141,15 @@ class Run:
         for number, each in enumerate(params):
             if number:
                 each = msgspec.structs.replace(each, prompt_logprobs_from=None)
-            choice = _Choice(make_processor(), token_ids, display, echo, is_first=number == 0)
+            index = len(self._choices)
+            choice = ChoiceState(
+                index, make_output(), token_ids, display, echo, is_first=number == 0
+            )
+            choice.kinds = self.tool_kinds
             choice.is_timed = each.timings
             choice.token_ids = [] if self.returns_token_ids else None
             self._choices.append(choice)
-            sink = partial(self._put, len(self._choices) - 1)
+            sink = partial(self._put, index)
             choice.request_id = self._client.submit(token_ids, each, sink, self._priority)
 
     def events(self) -> Iterator[Event]:
@@ -243,7 +187,7 @@ class Run:
         if isinstance(output, Heartbeat):
             yield output
         elif not self._choices[index].done:
-            yield from self._advance(index, self._choices[index], output)
+            yield from self._advance(self._choices[index], output)
 
     def _truncated(self) -> Truncated | None:
         if self.truncated is None:
@@ -252,48 +196,45 @@ class Run:
         told = msgspec.structs.replace(self.truncated, shifts=shifts)
         return told if told.says_something else None
 
-    def _advance(self, index: int, choice: _Choice, output: SequenceOutput) -> Iterator[Event]:
+    def _advance(self, choice: ChoiceState, output: SequenceOutput) -> Iterator[Event]:
         if choice.is_stopping:
             if output.finish_reason is not None:
-                yield self._finish(index, choice, "stop", output)
+                yield self._finish(choice, "stop", output)
             return
         self._check(output)
         if choice.echo is not None and not (choice.echo.is_known or choice.is_first):
             choice.waiting.append(output)
         else:
-            yield from self._go_on(index, choice, output)
+            yield from self._go_on(choice, output)
 
-    def _go_on(self, index: int, choice: _Choice, output: SequenceOutput) -> Iterator[Event]:
+    def _go_on(self, choice: ChoiceState, output: SequenceOutput) -> Iterator[Event]:
         choice.count(output)
         if choice.is_first:
             self._num_cached_tokens += output.num_cached_tokens
         reason = _wire_reason(output.finish_reason)
         if choice.echo is not None and (output.token_ids or reason):
-            yield from self._show_prompt(index, choice, choice.echo)
-        text = choice.feed(output)
+            yield from self._show_prompt(choice, choice.echo)
+        pieces = choice.feed(output, is_last=reason is not None)
         if reason is not None:
             choice.num_tokens = output.num_generated_tokens
-            text += choice.processor.flush()
-        is_final = reason is not None or choice.processor.stopped
-        if choice.processor.stopped:
+        is_final = reason is not None or choice.output.stopped
+        if choice.output.stopped:
             reason = self._stop(choice, is_over=reason is not None)
-        tokens = choice.take_tokens(is_final=is_final)
-        if text or tokens:
-            yield ChoiceDelta(index, text, tokens, choice.take_token_ids())
+        yield from choice.tell(pieces, is_final=is_final)
         if reason is not None:
-            yield self._finish(index, choice, reason, output)
+            yield self._finish(choice, reason, output)
 
-    def _show_prompt(self, index: int, choice: _Choice, echo: PromptEcho) -> Iterator[Event]:
+    def _show_prompt(self, choice: ChoiceState, echo: PromptEcho) -> Iterator[Event]:
         """In front of a choice; the other choices of the prompt have waited for it."""
         choice.echo = None
-        yield ChoiceDelta(index, echo.text, self._offload(echo.tokens))
+        yield ChoiceDelta(choice.index, echo.text, self._offload(echo.tokens))
         if echo.is_known:
             return
         echo.is_known = True
-        for number, other in enumerate(self._choices):
+        for other in self._choices:
             if other.echo is echo:
                 for output in other.waiting:
-                    yield from self._advance(number, other, output)
+                    yield from self._advance(other, output)
                 other.waiting = []
 
     def _check(self, output: SequenceOutput) -> None:
@@ -306,7 +247,7 @@ class Run:
                 code="invalid_value",
             )
 
-    def _stop(self, choice: _Choice, *, is_over: bool) -> str | None:
+    def _stop(self, choice: ChoiceState, *, is_over: bool) -> str | None:
         """A stop string ends the choice, at once unless its timings are still to come."""
         if is_over or not choice.is_timed:
             self._client.cancel(choice.request_id)
@@ -315,15 +256,19 @@ class Run:
         self._client.stop(choice.request_id)
         return None
 
-    def _finish(
-        self, index: int, choice: _Choice, reason: str, last: SequenceOutput
-    ) -> ChoiceFinished:
+    def _finish(self, choice: ChoiceState, reason: str, last: SequenceOutput) -> ChoiceFinished:
         choice.done = True
         extras = Extras()
         if last.timings is not None:
             choice.timings = _timings(last.timings, last.num_generated_tokens)
             extras = Extras(timings_object(choice.timings))
-        return ChoiceFinished(index, reason, choice.take_token_ids(), extras)
+        return ChoiceFinished(
+            choice.index,
+            choice.finish_reason(reason),
+            choice.take_token_ids(),
+            extras,
+            choice.output.stop_string,
+        )
 
     def _cancel_open_choices(self) -> None:
         for choice in self._choices:

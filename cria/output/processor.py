@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import ClassVar
 
 from cria.output.detokenizer import Detokenizer
 from cria.output.stop_strings import StopStrings
@@ -32,6 +33,9 @@ class OutputProcessor:
         self.num_released = 0
         """Characters that no stop string can take back any more."""
 
+    num_reasoning_tokens: ClassVar[int] = 0
+    """All of it is text to this class."""
+
     @property
     def num_decoded(self) -> int:
         """Characters that are complete, released or not."""
@@ -46,6 +50,11 @@ class OutputProcessor:
     def stopped(self) -> bool:
         """A stop was found: no further token is of interest."""
         return self._has_stop_token or self._stop_strings.matched is not None
+
+    @property
+    def stop_string(self) -> str | None:
+        """The one that was found."""
+        return self._stop_strings.matched
 
     def feed(self, token_ids: Iterable[int]) -> str:
         """The text that these tokens release, often none."""

@@ -28,7 +28,9 @@ def play(token_ids: list[int], stops: list[str]) -> list[tuple[str, bytes]]:
     tokens = AnswerTokens(TEXTS, processor, 0)
     left = []
     for token_id in token_ids:
-        text = tokens.feed([token_id], TokenLogprobs(-1.0, []))
+        begin = processor.num_decoded
+        text = processor.feed([token_id])
+        tokens.add([token_id], TokenLogprobs(-1.0, []), begin)
         left.append((text, pieces(tokens.take(is_final=processor.stopped))))
         if processor.stopped:
             return left
@@ -63,7 +65,8 @@ def test_half_a_code_point_at_the_end_is_shown_with_its_replacement() -> None:
 def test_a_control_token_is_no_text_but_a_token() -> None:
     processor = OutputProcessor(TEXTS.pieces, [])
     tokens = AnswerTokens(TEXTS, processor, 5)
-    assert tokens.feed([CONTROL], TokenLogprobs(-1.0, [(97, -0.5)])) == ""
+    assert processor.feed([CONTROL]) == ""
+    tokens.add([CONTROL], TokenLogprobs(-1.0, [(97, -0.5)]), 0)
     (token,) = tokens.take(is_final=False)
     assert token == ScoredToken(b"<|end|>", False, -1.0, [(b"a", -0.5)], 5)
 

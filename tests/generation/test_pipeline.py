@@ -288,7 +288,7 @@ def test_stops_are_looked_for_in_what_the_engine_sends(bench: Bench) -> None:
     assert texts == ["!ab", "x!"]
     assert {e for e in events if isinstance(e, ChoiceFinished)} == {
         ChoiceFinished(0, "stop"),
-        ChoiceFinished(1, "stop"),
+        ChoiceFinished(1, "stop", stop_string="END"),
     }
     assert bench.client.cancelled == [0, 1]
 

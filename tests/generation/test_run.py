@@ -75,7 +75,7 @@ def test_a_stop_string_ends_the_choice_and_cancels_its_sequence() -> None:
         client.tell(0, piece)
     events = list(run.events())
     assert "".join(e.text for e in events if isinstance(e, ChoiceDelta)) == "hey"
-    assert events[-1] == ChoiceFinished(0, "stop")
+    assert events[-1] == ChoiceFinished(0, "stop", stop_string="<end>")
     assert client.cancelled == [0]
     assert run.usage.completion_tokens == len("hey<end> more")
 
@@ -330,7 +330,7 @@ def test_every_token_id_is_told_once_and_in_order() -> None:
     assert events == [
         ChoiceDelta(0, "h", (), (104,)),
         ChoiceDelta(0, "<e\u00e9", (), (60, 101, 0xC3, 0xA9)),
-        ChoiceFinished(0, "stop", tuple(b"<end>")),
+        ChoiceFinished(0, "stop", tuple(b"<end>"), stop_string="<end>"),
     ]
     assert run.prompt_token_ids(0) == [1, 2, 3]
 
