@@ -95,14 +95,15 @@ class DecodingSet:
         self._step += 1
         self._tokens = tokens.copy()  # the runner's array is overwritten by its next step
         is_over = self._is_over[tokens]
-        if self._step < self._next_limit and not is_over.any():
+        is_going_on = self._step < self._next_limit and not is_over.any()
+        if is_going_on and not any(sequence.is_complete for sequence in self._constrained):
             return Advance(self._request_ids, tokens.tolist(), [])
         going, ended = Advance([], [], []), []
         for slot, token, over in zip(
             self._slots.tolist(), tokens.tolist(), is_over.tolist(), strict=True
         ):
             member = self._members[slot]
-            if over or self._step >= member.last_step:
+            if over or self._step >= member.last_step or member.sequence.is_complete:
                 ended.append((member.sequence, token))
             else:
                 going.request_ids.append(member.sequence.request_id)
@@ -117,4 +118,7 @@ class DecodingSet:
         self._slots = np.array(slots, np.int32)
         self._tokens = np.array([self._last_tokens[slot] for slot in slots], np.int32)
         self._request_ids = [self._members[slot].sequence.request_id for slot in slots]
+        self._constrained = [
+            m.sequence for m in self._members.values() if m.sequence.matcher is not None
+        ]
         self._next_limit = min((m.last_step for m in self._members.values()), default=0)

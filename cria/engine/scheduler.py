@@ -317,7 +317,8 @@ class Scheduler:
         sequence.num_generated_tokens += 1
         num_remaining = self._num_remaining(sequence)
         self._decoding.add(sequence, token, num_remaining)
-        if token < 0 or num_remaining <= 0 or self._decoding.is_end(token):
+        is_last = token < 0 or num_remaining <= 0 or self._decoding.is_end(token)
+        if is_last or sequence.is_complete:
             self._end(sequence, token)
         else:
             self._outbox.began(sequence, token)
@@ -337,6 +338,8 @@ class Scheduler:
             self._finish(sequence, FinishReason.ERROR, error="no token can be chosen")
         elif self._decoding.is_end(token):
             self._finish(sequence, FinishReason.STOP)
+        elif sequence.is_complete:
+            self._finish(sequence, FinishReason.STOP, (token,))
         elif shifts_at_the_end(sequence, self.limits.context_size):
             self._shift(sequence, token)
         else:

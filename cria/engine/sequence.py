@@ -125,6 +125,11 @@ class Sequence:
         return f"<Sequence {self.request_id} {self.status.value} slot={self.slot}>"
 
     @property
+    def is_complete(self) -> bool:
+        """Nothing can follow what it has generated: its grammar is at an end."""
+        return self.matcher is not None and self.matcher.is_over
+
+    @property
     def num_missing_tokens(self) -> int:
         """Tokens of the prompt that are not computed yet."""
         return len(self.prompt) - self.num_computed_tokens

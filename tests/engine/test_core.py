@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -35,18 +36,33 @@ from tests.engine.fake_embedder import FakeEmbedder, expected
 from tests.engine.fake_runner import END, FakeRunner, unpack
 
 
+class FakeMatcher:
+    """Of a source; it is over when as many tokens have been looked for as the source has stars."""
+
+    problem = ""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._num_left = source.count("*") or 1000
+
+    @property
+    def is_over(self) -> bool:
+        self._num_left -= 1
+        return self._num_left <= 0
+
+
 class FakeCompiler:
-    """A matcher is a list of its source."""
+    """Refuses what is bad, and takes its time for what is slow."""
 
     def __init__(self, may_go_on: threading.Event) -> None:
         self._may_go_on = may_go_on
 
-    def matcher(self, source: str) -> list[str]:
+    def matcher(self, source: str) -> FakeMatcher:
         if source == "bad":
             raise GrammarError("it is bad")
         if source == "slow":
             assert self._may_go_on.wait(30)
-        return [source]
+        return FakeMatcher(source)
 
 
 class Bench:
@@ -238,7 +254,19 @@ def test_a_sequence_with_a_grammar_runs_when_that_is_compiled(bench: Bench) -> N
     bench.tell(constrained(1, "good"))
     outputs = bench.step_until(lambda output: output.finish_reason is not None)
     assert [output.token_ids for output in outputs] == [(1,), (2,), (3,)]
-    assert bench.runner._sequences[0].matcher == ["good"]
+    matcher: Any = bench.runner._sequences[0].matcher
+    assert matcher.source == "good"
+
+
+@pytest.mark.parametrize("stars", ["*", "**"])
+def test_an_answer_ends_with_the_token_that_completes_it(bench: Bench, stars: str) -> None:
+    bench.tell(constrained(1, stars, max_tokens=10))
+    outputs = bench.step_until(lambda output: output.finish_reason is not None)
+    assert [output.token_ids for output in outputs] == [(1,), (2,)][: len(stars)]
+    assert (outputs[-1].finish_reason, outputs[-1].num_generated_tokens) == (
+        FinishReason.STOP,
+        len(stars),
+    )
 
 
 def test_a_bad_grammar_is_refused(bench: Bench) -> None:
@@ -252,6 +280,7 @@ def test_a_bad_grammar_is_refused(bench: Bench) -> None:
 def test_an_answer_without_a_token_that_its_grammar_takes_is_refused(bench: Bench) -> None:
     class Stuck:
         problem = ""
+        is_over = False
 
     bench.runner.next_token = lambda request_id, num_tokens: -1
     bench.core._scheduler.submit(submit(1), matcher=Stuck())  # type: ignore[arg-type]  # the fake
