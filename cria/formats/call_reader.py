@@ -8,10 +8,9 @@ from functools import partial
 from cria.formats.flow import Flow
 from cria.formats.json_end import JsonEnd
 from cria.formats.json_text import read_json_text
-from cria.formats.keyed_reader import KeyedReader
+from cria.formats.keyed_reader import KeyedReader, ReadableTool
 from cria.formats.marked_formats import QUOTE, SPELLINGS, marked_tools
 from cria.formats.pieces import PieceKind
-from cria.formats.readable_tool import ReadableTool
 from cria.formats.source import (
     MAX_SPACE,
     Reading,
@@ -84,7 +83,7 @@ class CallReader:
 
     def _opening(self, before: str) -> tuple[str | Slot, ...]:
         """What stands before the arguments, with this in front."""
-        before = before.strip()
+        before = before.lstrip()
         first = self._before[0]
         if isinstance(first, str):
             return (before + first, *self._before[1:])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from cria.formats.bracketed import read_bracketed
-from cria.formats.readable_tool import ReadableTool
 from cria.formats.schema_types import argument_types
 from cria.formats.source import (
     Reading,
@@ -21,6 +21,17 @@ from cria.formats.values import dump_json, tagged_to_json, to_json
 
 MAX_KEY = 256
 """Characters: what goes on longer is no key."""
+
+
+class ReadableTool(NamedTuple):
+    """What a parser must know of a tool; the schema tells text where the format does not."""
+
+    name: str
+    schema: dict[str, Any]
+    is_text: bool = False
+    """The arguments hold one text, and that text is what is wanted."""
+    is_raw: bool = False
+    """The text itself stands where the arguments would."""
 
 
 class KeyedReader:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from cria.formats.call_reader import CallReader
 from cria.formats.flow import Flow
+from cria.formats.keyed_reader import ReadableTool
 from cria.formats.marked_formats import marked_reasoning
 from cria.formats.marks import Marks
 from cria.formats.pieces import Piece, PieceKind
-from cria.formats.readable_tool import ReadableTool
 from cria.formats.reasoning_format import ReasoningFormat
 from cria.formats.source import Reading, Source, read_space, trigger, try_literal
 from cria.formats.special import MARK, SpecialTexts
@@ -146,9 +146,10 @@ class AnswerParser:
         assert self._reasoning
         self._is_thinking = True
         source, flow, close = self._source, self._flow, self._reasoning.close
+        marks = Marks.of(trigger(close))
         yield from self._read_thinking_start(self._reasoning.open)
         while True:
-            found = Marks.of(trigger(close)).search(source.text, source.pos)
+            found = marks.search(source.text, source.pos)
             flow.say(PieceKind.REASONING, source.take(found.start))
             if found.is_whole:
                 if (yield from try_literal(source, close)) is not None:
