@@ -1,0 +1,140 @@
+"""Arguments that are keys and values between marks, as the JSON text of an object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from cria.formats.bracketed import read_bracketed
+from cria.formats.schema_types import argument_types
+from cria.formats.source import (
+    Reading,
+    Source,
+    read_literal,
+    read_space,
+    read_until,
+    try_literal,
+)
+from cria.formats.tool_format import KeyedArguments
+from cria.formats.values import dump_json, tagged_to_json, to_json
+
+MAX_KEY = 256
+"""Characters: what goes on longer is no key."""
+
+
+class ReadableTool(NamedTuple):
+    """What a parser must know of a tool; the schema tells text where the format does not."""
+
+    name: str
+    schema: dict[str, Any]
+    is_text: bool = False
+    """The arguments hold one text, and that text is what is wanted."""
+    is_raw: bool = False
+    """The text itself stands where the arguments would."""
+
+
+class KeyedReader:
+    """Of one call; what it finds leaves value by value."""
+
+    def __init__(
+        self,
+        source: Source,
+        keyed: KeyedArguments,
+        quote: str,
+        tool: ReadableTool,
+        sink: Callable[[str], None],
+    ) -> None:
+        """`quote` stands around text in values that are `quoted`."""
+        self._source = source
+        self._keyed = keyed
+        self._quote = quote
+        self._tool = tool
+        self._sink = sink
+        self._num_pairs = 0
+        self._is_closed = False
+
+    def read(self) -> Reading[bool]:
+        """Whether the arguments are complete; if not, the answer has ended."""
+        yield from try_literal(self._source, self._keyed.open)
+        while (yield from self._begins_pair()):
+            if not (yield from self._read_pair()):
+                break
+        if self._source.is_over and not self._is_closed:
+            return False
+        if not self._tool.is_text:
+            self._sink("}" if self._num_pairs else "{}")
+        return True
+
+    def _begins_pair(self) -> Reading[bool]:
+        keyed, source = self._keyed, self._source
+        yield from read_space(source)
+        if keyed.close and (yield from try_literal(source, keyed.close)) is not None:
+            self._is_closed = True
+            return False
+        if self._num_pairs:
+            yield from try_literal(source, keyed.between.strip())
+            yield from read_space(source)
+        if not keyed.key_open:
+            return not source.is_over
+        source.hold()
+        is_next = yield from read_literal(source, keyed.key_open)
+        if is_next or source.is_over:
+            source.let_go()
+        else:
+            source.back()
+        return is_next
+
+    def _read_pair(self) -> Reading[bool]:
+        source = self._source
+        parts: list[str] = []
+        source.hold()
+        closes = [self._keyed.key_close]
+        if self._keyed.key_close_text is not None:
+            closes.append(self._keyed.key_close_text)
+        number = yield from read_until(source, closes, parts.append, MAX_KEY)
+        if number is None and not source.is_over:
+            source.back()
+            return False
+        source.let_go()
+        if number is None:
+            return False
+        is_text = number == 1 if len(closes) > 1 else None
+        key = "".join(parts).strip()
+        value = yield from self._read_value(key, closes[number], is_text)
+        if value is not None:
+            self._emit(key, value)
+        return value is not None
+
+    def _read_value(self, key: str, opened: str, is_text: bool | None) -> Reading[str | None]:
+        """As JSON text; None if the answer ends before the value does."""
+        keyed, source = self._keyed, self._source
+        types = argument_types(self._tool.schema, key)
+        if keyed.values == "tagged":
+            parts: list[str] = []
+            if (yield from read_until(source, [keyed.value_close], parts.append)) is None:
+                return None
+            text = _without_blanks("".join(parts), opened, keyed.value_close)
+            return tagged_to_json(text, types, is_text)
+        is_python = keyed.values == "python"
+        quotes = ("'", '"') if is_python else (self._quote,)
+        value = yield from read_bracketed(source, quotes, is_python)
+        if value is None:
+            return None
+        yield from try_literal(source, keyed.value_close)
+        return to_json(value.strip(), keyed.values, types, self._quote)
+
+    def _emit(self, key: str, value: str) -> None:
+        if self._tool.is_text:
+            text = json.loads(value)
+            self._sink(text if isinstance(text, str) else value)
+        else:
+            self._sink(f"{', ' if self._num_pairs else '{'}{dump_json(key)}: {value}")
+        self._num_pairs += 1
+
+
+def _without_blanks(text: str, opened: str, closed: str) -> str:
+    """Without the blanks that belong to the marks around it."""
+    before = opened[len(opened.rstrip()) :]
+    after = closed[: len(closed) - len(closed.lstrip())]
+    return text.removeprefix(before).removesuffix(after)
