@@ -7,6 +7,7 @@ out when it is compiled.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from typing import Any, Literal
 
 from cria.api.tools import (
@@ -80,7 +81,7 @@ def _root(function: Function, param: str) -> dict[str, Any]:
     """The schema of the arguments, which are an object whatever it says."""
     schema = function.parameters
     if not schema:
-        return NO_ARGUMENTS
+        return deepcopy(NO_ARGUMENTS)
     kind = schema.get("type", "object")
     if kind != "object":
         raise RequestError(
