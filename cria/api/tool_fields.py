@@ -34,10 +34,9 @@ class ToolFields(GenerationRequest, kw_only=True):
         super().__post_init__()
         if self.tools and self.functions:
             raise _contradiction("functions", "tools", "it is the older name of it")
-        if not self.tools and self.tool_choice not in (None, "none"):
-            raise _only_with("tool_choice", "tools")
-        if not self.functions and self.function_call not in (None, "none"):
-            raise _only_with("function_call", "functions")
+        for name, needed in self._stray():
+            if getattr(self, name) not in (True, False, "auto"):
+                raise _only_with(name, needed)
         self._check_shape(self.tool_plan)
 
     @property
@@ -61,18 +60,30 @@ class ToolFields(GenerationRequest, kw_only=True):
 
     def check_strictly(self) -> None:
         super().check_strictly()
-        if not self.tools and self.parallel_tool_calls is not None:
-            raise _only_with("parallel_tool_calls", "tools")
+        for name, needed in self._stray():
+            raise _only_with(name, needed)
 
     def without_effect(self) -> Iterator[str]:
         yield from super().without_effect()
-        if not self.tools and self.parallel_tool_calls is not None:
-            yield "parallel_tool_calls"
+        yield from (name for name, _ in self._stray())
         if self.tool_plan.is_required:
             if self.stop:
                 yield "stop"  # it ends the text, and there is none
             if self.constraint is not None:
                 yield self.constraint.param.partition(".")[0]
+
+    def _stray(self) -> Iterator[tuple[str, str]]:
+        """The fields that speak of tools that are not there, and what these would be.
+
+        OpenAI refuses them. Some clients always send them; only what cannot be fulfilled matters.
+        """
+        if not self.tools:
+            if self.tool_choice not in (None, "none"):
+                yield "tool_choice", "tools"
+            if self.parallel_tool_calls is not None:
+                yield "parallel_tool_calls", "tools"
+        if not self.functions and self.function_call not in (None, "none"):
+            yield "function_call", "functions"
 
     def _check_shape(self, plan: ToolPlan) -> None:
         """Beside calls an answer can be JSON of a schema: whatever else it could be is no call."""

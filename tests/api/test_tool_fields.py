@@ -20,11 +20,9 @@ JSON = {"response_format": {"type": "json_object"}}
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"tool_choice": "auto"}, "tool_choice"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": TOOL, "tools": []}, "tool_choice"),
-        ({"tool_choice": "auto", **FUNCTIONS}, "tool_choice"),
-        ({"function_call": "auto"}, "function_call"),
+        ({"tool_choice": "required", **FUNCTIONS}, "tool_choice"),
         ({"function_call": {"name": "f"}, "tools": [TOOL]}, "function_call"),
     ],
 )
@@ -34,14 +32,24 @@ def test_a_choice_needs_something_to_choose_from(fields: dict[str, Any], param: 
     assert f"'{param}' is only allowed when '" in str(error)
 
 
-@pytest.mark.parametrize("value", [True, False])
-def test_parallel_calls_of_nothing_are_refused_strictly(value: bool) -> None:
-    request, warnings = decode_chat(parallel_tool_calls=value)
-    assert warnings == ("parallel_tool_calls",)
+@pytest.mark.parametrize(
+    ("name", "value", "needed"),
+    [
+        ("tool_choice", "auto", {"tools": [TOOL]}),
+        ("parallel_tool_calls", True, {"tools": [TOOL]}),
+        ("parallel_tool_calls", False, {"tools": [TOOL]}),
+        ("function_call", "auto", FUNCTIONS),
+    ],
+)
+def test_what_only_speaks_of_tools_needs_none_unless_strictly(
+    name: str, value: Any, needed: dict[str, Any]
+) -> None:
+    request, warnings = decode_chat(**{name: value})
+    assert warnings == (name,)
     with pytest.raises(RequestError) as caught:
         request.check_strictly()
-    assert (caught.value.param, caught.value.code) == ("parallel_tool_calls", None)
-    request, warnings = decode_chat(parallel_tool_calls=value, tools=[TOOL])
+    assert (caught.value.param, caught.value.code) == (name, None)
+    request, warnings = decode_chat(**{name: value}, **needed)
     request.check_strictly()
     assert warnings == ()
 
