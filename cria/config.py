@@ -8,6 +8,7 @@ CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "
 SPLIT_MODES = ("none", "layer", "row", "tensor")
 FLASH_ATTENTION = ("auto", "on", "off")
 KV_LAYOUTS = ("auto", "unified", "streams")
+REASONING_FIELDS = ("reasoning_content", "reasoning", "both", "none")
 POOLINGS = ("auto", "mean", "cls", "last", "rank")
 ALL_LAYERS = -1
 
@@ -59,6 +60,8 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """Further names of the model; the first one is the name that answers carry."""
     strict: bool = False
     """An unknown request field is a 400 instead of a warning."""
+    reasoning_field: str = "reasoning_content"
+    """Where a chat's answer has the model's thinking; `none` leaves it in the text."""
     max_body_bytes: int = 32 * 1024 * 1024
     heartbeat_seconds: float = 15.0
     """A stream that has been silent for so long gets a comment line, which keeps proxies awake."""

@@ -64,7 +64,9 @@ class FakeRun:
 
     def __init__(self, script: Script, number: int) -> None:
         self.id = f"run-{number}"
-        self.num_choices = len({e.index for e in script if isinstance(e, ChoiceDelta)}) or 1
+        self.num_choices = (
+            len({i for e in script if (i := getattr(e, "index", None)) is not None}) or 1
+        )
         self.open = True
         self._script = script
         self._wake: queue.Queue[None] = queue.Queue()

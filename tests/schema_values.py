@@ -99,6 +99,8 @@ class SchemaValues:
         return st.floats(schema.get("minimum", -1e6), schema.get("maximum", 1e6))
 
     def _string(self, schema: Schema) -> Values:
+        if "pattern" in schema:
+            return st.from_regex(schema["pattern"], fullmatch=True)
         return st.text(min_size=schema.get("minLength", 0), max_size=MAX_TEXT)
 
     def _array(self, schema: Schema) -> Values:

@@ -36,6 +36,7 @@ UNTESTED = {
     "errors.py",
     "logprobs.py",
     "sampling_params.py",
+    "api/events.py",
     "api/head.py",
     "api/health.py",
     "api/server_info.py",

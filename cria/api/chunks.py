@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from cria.api.events import CallDelta, CallStarted, ReasoningDelta
 from cria.api.extras import NO_EXTRAS, Extras, encode_members
 from cria.api.head import ResponseHead
 from cria.api.logprobs import ScoredToken
@@ -90,9 +91,20 @@ class Chunks(ABC):
         token_ids: Sequence[int] | None = None,
     ) -> bytes:
         """Some new text of one choice, with its tokens, and the ids since its last chunk."""
-        end = b"null" + ids_member(b"token_ids", token_ids)
-        logprobs = _encode(self.shape_logprobs(tokens)) if tokens else b"null"
-        return self._chunk(index, self.shape_text(encode_text(text)), end, logprobs=logprobs)
+        return self._more(index, self.shape_text(encode_text(text)), tokens, token_ids)
+
+    def reasoning(self, event: ReasoningDelta) -> bytes | None:
+        """Some thinking; None is nothing to tell, as are the two below, on a route of plain text,
+        where there are no such events."""
+        return None
+
+    def call_started(self, event: CallStarted) -> bytes | None:
+        """The beginning of a tool call."""
+        return None
+
+    def call_delta(self, event: CallDelta) -> bytes | None:
+        """Some more of its arguments."""
+        return None
 
     def finish(
         self,
@@ -109,6 +121,18 @@ class Chunks(ABC):
         """The last chunk of a stream with `include_usage`."""
         encoded = _encode(usage_object(usage))
         return b'%b],"usage":%b%b}' % (self._open, encoded, encode_members(extras))
+
+    def _more(
+        self,
+        index: int,
+        value: bytes,
+        tokens: Sequence[ScoredToken],
+        token_ids: Sequence[int] | None,
+    ) -> bytes:
+        """A chunk in the middle, `value` being that of the member that holds text."""
+        end = b"null" + ids_member(b"token_ids", token_ids)
+        logprobs = _encode(self.shape_logprobs(tokens)) if tokens else b"null"
+        return self._chunk(index, value, end, logprobs=logprobs)
 
     def _chunk(
         self,

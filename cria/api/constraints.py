@@ -107,13 +107,18 @@ class ConstraintFields(RequestBody, kw_only=True):
 
     def refuse_beside_constraint(self, name: str) -> None:
         """Raise if the answer has a shape, which says when it ends, so that `name` cannot."""
-        if self.constraint is not None:
+        if self.shaped_by is not None:
             raise RequestError(
-                f"Invalid '{name}': the answer ends where '{self.constraint.param}' says. Send one "
-                "of them.",
+                f"Invalid '{name}': the answer ends where '{self.shaped_by}' says. Send one of "
+                "them.",
                 param=name,
                 code="invalid_value",
             )
+
+    @property
+    def shaped_by(self) -> str | None:
+        """The path of the field that says what the answer looks like, if one does."""
+        return None if self.constraint is None else self.constraint.param
 
     @property
     def constraint(self) -> Constraint | None:

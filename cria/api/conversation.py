@@ -1,4 +1,4 @@
-"""What the messages of a conversation owe each other, which their types cannot say.
+"""What the messages of a conversation owe each other and know of each other.
 
 OpenAI refuses a conversation whose tool calls and results do not match. Chat templates seldom
 look, so that only strict mode does.
@@ -7,6 +7,7 @@ look, so that only strict mode does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from cria.api.messages import (
     AssistantMessage,
@@ -23,6 +24,8 @@ from cria.errors import RequestError
 
 CACHE_HINTS = ("cache_control", "prompt_cache_breakpoint")
 """Where a client would begin or end what is cached; here every prefix is."""
+REPLAYED = ("audio", "annotations")
+"""Members of an answer that clients send back, and no template looks at."""
 
 
 def can_be_continued(message: Message) -> bool:
@@ -47,11 +50,26 @@ def check_calls(messages: Sequence[Message]) -> None:
                 )
 
 
-def cache_hints(messages: Sequence[Message]) -> Iterator[str]:
-    """Paths of the hints on messages and their parts."""
+def as_template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """As a chat template reads them: results have the name of what was called, if it is known."""
+    names: dict[str, str] = {}
+    made = []
+    for message in messages:
+        names |= {call.id: call.body.name for call in _calls_of(message) if call.id and call.body}
+        each = message.for_template()
+        if isinstance(message, ToolMessage) and message.tool_call_id in names:
+            each.setdefault("name", names[message.tool_call_id])
+        made.append(each)
+    return made
+
+
+def hints(messages: Sequence[Message]) -> Iterator[str]:
+    """Paths of what messages and their parts hold that changes nothing."""
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
         yield from _hints_on(message, path)
+        if isinstance(message, AssistantMessage):
+            yield from (f"{path}.{name}" for name in REPLAYED if getattr(message, name))
         if isinstance(message.content, list):
             for number, part in enumerate(message.content):
                 yield from _hints_on(part, f"{path}.content[{number}]")

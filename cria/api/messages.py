@@ -121,6 +121,8 @@ class AssistantMessage(_Message, tag="assistant", kw_only=True):
     function_call: FunctionCall | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    audio: dict[str, Any] | None = None
+    annotations: list[Any] | None = None
 
     def for_template(self) -> dict[str, Any]:
         message = super().for_template()
@@ -141,6 +143,7 @@ class ToolMessage(_Message, tag="tool", kw_only=True):
     TEMPLATE_ROLE: ClassVar[str] = "tool"
 
     tool_call_id: str
+    """Of the call that it answers; `conversation` finds its name."""
 
     def for_template(self) -> dict[str, Any]:
         return super().for_template() | {"tool_call_id": self.tool_call_id}

@@ -19,6 +19,7 @@ from cria.config import (
     FLASH_ATTENTION,
     KV_LAYOUTS,
     POOLINGS,
+    REASONING_FIELDS,
     SPLIT_MODES,
     EngineConfig,
     ServerConfig,
@@ -73,6 +74,13 @@ ADDRESS = (
         "--strict/--no-strict",
         default=_SERVER.strict,
         help="Refuse unknown request fields instead of reporting them in x-cria-warnings.",
+    ),
+    option(
+        "--reasoning-field",
+        type=click.Choice(REASONING_FIELDS),
+        default=_SERVER.reasoning_field,
+        help="Member of a chat's answer that holds the model's thinking; none leaves it in the "
+        "text.",
     ),
     option(
         "num_workers",

@@ -14,10 +14,16 @@ from typing import Any, NamedTuple, Protocol
 from flask import Response
 
 from cria import __version__
-from cria.api.chunks import Chunks
-from cria.api.events import ChoiceDelta, ChoiceFinished
+from cria.api.events import (
+    CallDelta,
+    CallStarted,
+    ChoiceDelta,
+    ChoiceFinished,
+    Heartbeat,
+    ReasoningDelta,
+)
 from cria.api.generation_request import GenerationRequest
-from cria.api.head import Choice, ResponseHead
+from cria.api.head import Call, Choice, ResponseHead
 from cria.api.logprobs import ScoredToken
 from cria.generation.pipeline import Generation
 from cria.generation.run import Run
@@ -55,9 +61,12 @@ def head_of(run: Run) -> ResponseHead:
 class Form(NamedTuple):
     """How the answers of a route look."""
 
-    chunks: type[Chunks]
+    chunks: Callable[..., ChunkEncoder]
+    """The encoder of a stream, of its head, whether it ends with usage, and what that is so far."""
     encode: Callable[..., bytes]
     """The body of a whole one, of its head, its choices, its usage and its extras."""
+    shows_thinking: bool = True
+    """If not, its tokens are not shown either."""
 
 
 def respond(
@@ -73,7 +82,8 @@ def respond(
         usage_so_far = (lambda: run.usage) if wanted.continuous_usage else None
         chunks = form.chunks(head_of(run), wanted.include_usage, usage_so_far)
         return stream_response(run, chunks, wanted.include_usage, environ)
-    choices = wanted.answered(collect(run, environ))
+    collected = collect(run, environ, shows_thinking=form.shows_thinking)
+    choices = wanted.answered(collected)
     # What shows tokens takes so long to encode that others must not wait for it.
     encode = partial(generation.offload, form.encode) if run.shows_tokens else form.encode
     return json_response(encode(head_of(run), choices, run.usage, run.extras))
@@ -90,45 +100,62 @@ def stream_response(
     return Response(stream, headers=HEADERS, direct_passthrough=True)
 
 
-def collect(run: Run, environ: Mapping[str, Any]) -> list[Choice]:
+def collect(run: Run, environ: Mapping[str, Any], *, shows_thinking: bool = True) -> list[Choice]:
     """Wait for the whole answer; ClientGone if nobody waits for it any more."""
-    parts = [_Parts() for _ in range(run.num_choices)]
+    parts = [_Parts(shows_thinking) for _ in range(run.num_choices)]
     with watched(run, environ):
         for event in run.events():
-            if isinstance(event, ChoiceDelta):
+            if not isinstance(event, Heartbeat):
                 parts[event.index].add(event)
-            elif isinstance(event, ChoiceFinished):
-                parts[event.index].finish(event)
     return [part.choice(run, index) for index, part in enumerate(parts)]
 
 
 class _Parts:
     """What has come of one choice."""
 
-    def __init__(self) -> None:
+    def __init__(self, shows_thinking: bool) -> None:
+        self._shows_thinking = shows_thinking
         self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls: list[tuple[CallStarted, list[str]]] = []
         self._tokens: list[ScoredToken] = []
         self._token_ids: list[int] = []
-        self._finish_reason = ""
+        self._finished = ChoiceFinished(0, "")
 
-    def add(self, event: ChoiceDelta) -> None:
-        self._text.append(event.text)
+    def add(
+        self, event: ChoiceDelta | ReasoningDelta | CallStarted | CallDelta | ChoiceFinished
+    ) -> None:
+        self._token_ids += event.token_ids or ()
+        if isinstance(event, ChoiceFinished):
+            self._finished = event
+            return
+        if isinstance(event, ChoiceDelta):
+            self._text.append(event.text)
+        elif isinstance(event, CallStarted):
+            self._calls.append((event, []))
+        elif isinstance(event, CallDelta):
+            self._calls[-1][1].append(event.text)
+        elif self._shows_thinking:
+            self._reasoning.append(event.text)
+        else:
+            return
         self._tokens += event.tokens
-        self._token_ids += event.token_ids or ()
-
-    def finish(self, event: ChoiceFinished) -> None:
-        self._token_ids += event.token_ids or ()
-        self._finish_reason = event.finish_reason
 
     def choice(self, run: Run, index: int) -> Choice:
         return Choice(
             index,
             "".join(self._text),
-            self._finish_reason,
+            self._finished.finish_reason,
             tokens=tuple(self._tokens) if run.shows_tokens else None,
             num_echoed=run.num_echoed_tokens(index),
             token_ids=tuple(self._token_ids) if run.returns_token_ids else None,
             prompt_token_ids=run.prompt_token_ids(index),
+            reasoning="".join(self._reasoning),
+            calls=tuple(
+                Call(call.call_id, call.name, "".join(texts), call.kind)
+                for call, texts in self._calls
+            ),
+            stop_string=self._finished.stop_string,
         )
 
 

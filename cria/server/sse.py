@@ -1,7 +1,8 @@
 """Server-sent events: what a stream writes, and in which order.
 
 1. One event is one `bytes` object, which the server sends as one HTTP chunk.
-2. Role deltas first, then text, one finish per choice, usage if asked, `[DONE]`.
+2. Role deltas first, then thinking, text and calls, one finish per choice, usage if asked,
+   `[DONE]`.
 3. The status line is long gone when something fails: the failure becomes an event with an `error`
    object, and no `[DONE]` follows, because clients take that for success.
 4. Plain arguments only; no flask, no gevent.
@@ -13,7 +14,14 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
-from cria.api.events import ChoiceDelta, ChoiceFinished, Event
+from cria.api.events import (
+    CallDelta,
+    CallStarted,
+    ChoiceDelta,
+    ChoiceFinished,
+    Event,
+    ReasoningDelta,
+)
 from cria.api.extras import Extras
 from cria.api.logprobs import ScoredToken
 from cria.api.usage import Usage
@@ -43,6 +51,9 @@ class ChunkEncoder(Protocol):
         tokens: Sequence[ScoredToken] = (),
         token_ids: Sequence[int] | None = None,
     ) -> bytes: ...
+    def reasoning(self, event: ReasoningDelta) -> bytes | None: ...
+    def call_started(self, event: CallStarted) -> bytes | None: ...
+    def call_delta(self, event: CallDelta) -> bytes | None: ...
     def finish(
         self,
         index: int,
@@ -108,4 +119,16 @@ def _encode(event: Event, chunks: ChunkEncoder) -> bytes:
     if isinstance(event, ChoiceFinished):
         finish = chunks.finish(event.index, event.finish_reason, event.token_ids, event.extras)
         return frame(finish)
-    return PING
+    payload = _beside_text(event, chunks)
+    # What is not told, as thinking that nobody wants to see, still keeps the connection awake.
+    return PING if payload is None else frame(payload)
+
+
+def _beside_text(event: Event, chunks: ChunkEncoder) -> bytes | None:
+    if isinstance(event, ReasoningDelta):
+        return chunks.reasoning(event)
+    if isinstance(event, CallStarted):
+        return chunks.call_started(event)
+    if isinstance(event, CallDelta):
+        return chunks.call_delta(event)
+    return None

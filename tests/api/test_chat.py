@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import json
 import timeit
 from typing import Any
 
-import msgspec
 import pytest
 
-from cria.api.chat import RESERVED_TEMPLATE_KWARGS, ChatChunks, encode_chat
-from cria.api.extras import Extras, Truncated
+from cria.api.chat import RESERVED_TEMPLATE_KWARGS
+from cria.api.chat_answer import encode_chat
 from cria.api.head import Choice, ResponseHead
 from cria.api.usage import Usage
 from tests.api.requests import USER, decode_chat, refused_chat
@@ -18,6 +16,9 @@ HEAD = ResponseHead("chatcmpl-1", 1_700_000_000, "m", "fp")
 
 ANSWER = {"role": "assistant", "content": "Sure"}
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+TOOL = {"type": "function", "function": {"name": "f"}}
 
 
 def test_max_completion_tokens_wins() -> None:
@@ -75,6 +76,24 @@ def test_an_answer_goes_on_or_is_a_new_message(
 def test_what_cannot_be_continued_is_refused(last: dict[str, Any], fields: dict[str, bool]) -> None:
     error = refused_chat(messages=[USER, last], **fields)
     assert (error.param, error.code) == ("continue_final_message", "invalid_value")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"tools": [TOOL], "tool_choice": "required"}, "tool_choice"),
+        ({"functions": [{"name": "f"}], "function_call": {"name": "f"}}, "function_call"),
+        (
+            {"tools": [TOOL], "tool_choice": "required", "continue_final_message": True},
+            "continue_final_message",
+        ),
+    ],
+)
+def test_what_has_begun_as_text_cannot_be_a_call(fields: dict[str, Any], param: str) -> None:
+    error = refused_chat(messages=[USER, ANSWER], **fields)
+    assert (error.param, error.code) == (param, "invalid_value")
+    decode_chat(messages=[USER, ANSWER], **fields | {"continue_final_message": False})
+    decode_chat(messages=[USER, ANSWER], tools=[TOOL])
 
 
 def test_variables_of_the_template_win_in_order() -> None:
@@ -146,67 +165,6 @@ def test_a_prediction_may_have_parts() -> None:
 def test_fields_of_user_interfaces_are_unknown() -> None:
     fields = {"chat_id": "c", "session_id": "s", "features": {"web_search": False}}
     assert set(decode_chat(**fields)[1]) == set(fields)
-
-
-def test_the_answer_has_every_key() -> None:
-    answer = json.loads(encode_chat(HEAD, [Choice(0, "hi", "stop")], Usage(2, 3, 1)))
-    assert answer["usage"]["prompt_tokens_details"]["cached_tokens"] == 1
-    del answer["usage"]
-    assert answer == {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1_700_000_000,
-        "model": "m",
-        "system_fingerprint": "fp",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "hi", "refusal": None},
-                "logprobs": None,
-                "finish_reason": "stop",
-            }
-        ],
-    }
-
-
-def test_the_answer_names_the_tier_if_the_request_did() -> None:
-    head = msgspec.structs.replace(HEAD, service_tier="flex")
-    assert json.loads(encode_chat(head, [], Usage(2, 3)))["service_tier"] == "flex"
-    assert "service_tier" not in json.loads(encode_chat(HEAD, [], Usage(2, 3)))
-
-
-def test_a_stream_names_the_role_once_and_ends_without_content() -> None:
-    chunks = ChatChunks(HEAD, include_usage=False)
-    stream = [chunks.start(1), chunks.delta(1, "hi"), chunks.finish(1, "stop")]
-    parsed = [json.loads(chunk or b"") for chunk in stream]
-    assert [chunk["choices"][0]["delta"] for chunk in parsed] == [
-        {"role": "assistant", "content": "", "refusal": None},
-        {"content": "hi"},
-        {},
-    ]
-    assert [chunk["choices"][0]["finish_reason"] for chunk in parsed] == [None, None, "stop"]
-    for chunk in parsed:
-        assert chunk["object"] == "chat.completion.chunk"
-        assert chunk["choices"][0]["index"] == 1
-        assert chunk["choices"][0]["logprobs"] is None
-        assert "usage" not in chunk
-
-
-def test_the_answer_has_what_was_asked_for_beside_it() -> None:
-    choice = Choice(0, "a", "stop", token_ids=(5, 6), prompt_token_ids=[1, 2])
-    extras = Extras(truncated=Truncated("truncate_left", 3, 2, dropped_messages=1))
-    answer = json.loads(encode_chat(HEAD, [choice], Usage(2, 2), extras))
-    assert answer["truncated"]["dropped_messages"] == 1
-    assert answer["choices"][0]["token_ids"] == [5, 6]
-    assert answer["prompt_token_ids"] == [1, 2]
-
-
-def test_the_tokens_of_the_prompt_open_a_stream() -> None:
-    chunks = ChatChunks(HEAD, include_usage=True)
-    opening = json.loads(chunks.start(0, [1, 2]) or b"")
-    assert (opening["prompt_token_ids"], opening["usage"]) == ([1, 2], None)
-    assert opening["choices"][0]["token_ids"] == []
-    assert opening["choices"][0]["delta"]["role"] == "assistant"
 
 
 def test_schemas_cost_next_to_nothing() -> None:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cria.api.chat import ChatChunks
+from cria.api.chat_answer import ChatChunks
 from cria.api.chunks import Chunks, encode_text
 from cria.api.completions import CompletionChunks
+from cria.api.events import CallDelta, CallStarted, ReasoningDelta
 from cria.api.extras import Extras, Truncated
 from cria.api.head import ResponseHead
 from cria.api.usage import Usage
@@ -93,3 +94,10 @@ def test_token_ids_are_members_of_the_choice(kind: type[Chunks]) -> None:
         assert json.loads(data)["choices"][0]["token_ids"] == [5, 6]
     for data in (chunks.delta(0, "x"), chunks.finish(0, "stop")):
         assert "token_ids" not in json.loads(data)["choices"][0]
+
+
+def test_completions_have_text_alone() -> None:
+    chunks = CompletionChunks(ODD_HEAD, False)
+    assert chunks.reasoning(ReasoningDelta(0, "x")) is None
+    assert chunks.call_started(CallStarted(0, 0, "c", "f")) is None
+    assert chunks.call_delta(CallDelta(0, 0, "{}")) is None

@@ -105,3 +105,47 @@ def test_a_call_names_what_it_calls() -> None:
     call = CALL | {"function": {"name": "", "arguments": "{}"}}
     error = refused_chat(messages=[{"role": "assistant", "tool_calls": [call]}])
     assert (error.param, error.code) == ("messages[0].tool_calls[0].function.name", "empty_string")
+
+
+def test_results_have_the_name_of_what_was_called() -> None:
+    stray = RESULT | {"tool_call_id": "x"}
+    own = RESULT | {"name": "own"}
+    messages = [RESULT, USER, CALLS, OTHER_RESULT, RESULT, stray, own]
+    made = decode_chat(messages=messages)[0].template_messages()
+    assert [message.get("name") for message in made] == [None, None, None, "f", "f", None, "own"]
+
+
+def test_the_last_call_of_an_id_counts() -> None:
+    later = CALLS | {"tool_calls": [CALL | {"function": {"name": "h", "arguments": "{}"}}]}
+    made = decode_chat(messages=[USER, CALLS, RESULT, later, RESULT])[0].template_messages()
+    assert [made[2]["name"], made[4]["name"]] == ["f", "h"]
+
+
+def test_a_dumped_answer_can_be_sent_back() -> None:
+    """What `message.model_dump()` of the official client has, with and without a call."""
+    nulls = {"refusal": None, "annotations": None, "audio": None, "function_call": None}
+    for calls in (None, [], [CALL]):
+        answer = {"role": "assistant", "content": None, **nulls, "tool_calls": calls}
+        request, warnings = decode_chat(messages=[USER, answer, RESULT])
+        assert warnings == ()
+        assert len(request.template_messages()) == 3
+
+
+def test_what_no_template_looks_at_is_reported() -> None:
+    answer = {"role": "assistant", "content": "x", "annotations": [], "audio": {"id": "a"}}
+    assert decode_chat(messages=[answer, USER])[1] == ("messages[0].audio",)
+    noted = {"role": "assistant", "content": "x", "annotations": [{"type": "url_citation"}]}
+    assert decode_chat(messages=[noted, USER])[1] == ("messages[0].annotations",)
+
+
+@pytest.mark.parametrize("arguments", ["", "{", "5", "null", "\ud83d", {"a": 1}, None])
+def test_arguments_need_not_be_json(arguments: Any) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    messages = [USER, {"role": "assistant", "tool_calls": [call]}, RESULT]
+    try:
+        made = decode_chat(messages=messages)[0].template_messages()
+    except RequestError as error:  # half of a pair of surrogates is no text at all
+        assert "could not parse the JSON" in str(error)
+    else:
+        given = "" if arguments is None else arguments
+        assert made[1]["tool_calls"][0]["function"]["arguments"] == given

@@ -18,10 +18,6 @@ def test_what_other_servers_know_is_refused_by_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"tools": [{"type": "function"}]}, "unsupported_parameter"),
-        ({"functions": [{"name": "f"}]}, "unsupported_parameter"),
-        ({"tool_choice": "auto"}, None),
-        ({"function_call": {"name": "f"}}, None),
         ({"modalities": ["text", "audio"]}, "unsupported_value"),
         ({"modalities": ["audio"], "audio": {"format": "wav"}}, "unsupported_value"),
         ({"echo": True}, "unsupported_parameter"),
@@ -48,7 +44,3 @@ def test_values_that_ask_for_nothing_pass() -> None:
     decode_chat(tools=[], tool_choice="none", functions=None, function_call="none", audio=None)
     decode_chat(response_format={"type": "text"}, logprobs=False, modalities=["text"], store=False)
     decode_chat(grammar="", bad_words=[], length_penalty=1, structured_outputs={})
-
-
-def test_tools_are_named_before_what_needs_them() -> None:
-    assert refused_chat(tool_choice="auto", tools=[{"type": "function"}]).param == "tools"

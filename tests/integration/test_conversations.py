@@ -54,7 +54,8 @@ def test_nulls_are_no_values(client: openai.OpenAI) -> None:
         "logprobs top_logprobs response_format tools tool_choice parallel_tool_calls functions "
         "function_call reasoning_effort verbosity modalities audio prediction store metadata "
         "service_tier user safety_identifier prompt_cache_key prompt_cache_retention stream "
-        "stream_options web_search_options reasoning continue_final_message moderation"
+        "stream_options web_search_options reasoning continue_final_message moderation "
+        "reasoning_format reasoning_budget thinking_budget thinking_token_budget enable_thinking"
     )
     raw = client.chat.completions.with_raw_response.create(
         model="smollm2",

@@ -43,6 +43,11 @@ TOKENS = st.lists(st.integers(0, 99), min_size=1, max_size=3)
 SCHEMAS = st.sampled_from([{}, {"type": "integer"}, {"type": "object"}])
 GRAMMARS = st.sampled_from(["", 'root ::= "a" | "b"', 'start: "a" /.*/'])
 FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "null"}}}
+FUNCTION = {"name": "f", "parameters": {"properties": {"a": {"type": "null"}}}}
+FUNCTION_TOOL = {"type": "function", "function": FUNCTION}
+CUSTOM_TOOL = {"type": "custom", "custom": {"name": "g", "format": {"type": "text"}}}
+CHOSEN = {"type": "function", "function": {"name": "f"}}
+ALLOWED = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [CHOSEN]}}
 
 SPECIAL: Mapping[str, Values] = {
     "model": st.just("tiny"),
@@ -73,13 +78,20 @@ SPECIAL: Mapping[str, Values] = {
     "regex": st.sampled_from(["", "a+", "[^b]*"]),
     "guided_regex": st.sampled_from(["", "a+", "[^b]*"]),
     "guided_choice": st.lists(SHORT, min_size=1, max_size=3),
+    # Names differ from each other, and a choice is one of them.
+    "tools": st.sampled_from([[], [FUNCTION_TOOL], [FUNCTION_TOOL, CUSTOM_TOOL]]),
+    "functions": st.sampled_from([[], [FUNCTION]]),
+    "tool_choice": st.sampled_from(["none", "auto", "required", CHOSEN, ALLOWED]),
+    "function_call": st.sampled_from(["none", "auto", {"name": "f"}]),
 }
 """Values of fields, wherever they occur, whose schema does not say all."""
 RELATED = frozenset(
     "best_of repetition_penalty mirostat_mode top_logprobs min_tokens echo suffix context_overflow "
     "n_keep truncate_prompt_tokens continue_final_message add_generation_prompt reasoning "
     "reasoning_effort allowed_token_ids random_seed response_format json_schema guided_json "
-    "structured_outputs grammar guided_grammar ebnf regex guided_regex guided_choice".split()
+    "structured_outputs grammar guided_grammar ebnf regex guided_regex guided_choice tools "
+    "tool_choice functions function_call reasoning_budget thinking_budget "
+    "thinking_token_budget enable_thinking".split()
 )
 """Fields that may contradict others, and then are a 400 that names one of the two."""
 ALWAYS = {"max_tokens"}

@@ -7,8 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from cria.api.completions import CompletionChunks
-from cria.api.events import ChoiceDelta, ChoiceFinished, Heartbeat
-from cria.api.head import Choice
+from cria.api.events import (
+    CallDelta,
+    CallStarted,
+    ChoiceDelta,
+    ChoiceFinished,
+    Heartbeat,
+    ReasoningDelta,
+)
+from cria.api.head import Call, Choice
+from cria.api.logprobs import ScoredToken
 from cria.errors import ClientGone, EngineDied
 from cria.server import answers
 from tests.fakes import HELLO, SILENCE, FakeRun
@@ -56,6 +64,39 @@ def test_collect_joins_the_token_ids_that_were_asked_for() -> None:
     run.returns_token_ids = True
     assert answers.collect(run, {}) == [
         Choice(0, "ab", "stop", token_ids=(5, 6, 7, 8), prompt_token_ids=[1, 2, 3])
+    ]
+
+
+THOUGHT, SAID = (ScoredToken(data, True, -0.5, [], 0) for data in (b"h", b"s"))
+EVERYTHING = [
+    ReasoningDelta(0, "h", (THOUGHT,), (1,)),
+    ReasoningDelta(0, "m", (), (2,)),
+    ChoiceDelta(0, "a", (SAID,), (3,)),
+    CallStarted(0, 0, "call_1", "f", "function", (), (4,)),
+    CallDelta(0, 0, "{", (), (5,)),
+    CallDelta(0, 0, "}", (), None),
+    CallStarted(0, 1, "call_2", "g", "custom"),
+    CallDelta(0, 1, "text"),
+    ChoiceFinished(0, "tool_calls", (6,), stop_string="x"),
+]
+
+
+@pytest.mark.parametrize("shows_thinking", [True, False])
+def test_collect_tells_thinking_text_and_calls_apart(shows_thinking: bool) -> None:
+    run = FakeRun(EVERYTHING, 0)
+    run.returns_token_ids = run.shows_tokens = True
+    assert answers.collect(run, {}, shows_thinking=shows_thinking) == [
+        Choice(
+            0,
+            "a",
+            "tool_calls",
+            tokens=(THOUGHT, SAID) if shows_thinking else (SAID,),
+            token_ids=(1, 2, 3, 4, 5, 6),
+            prompt_token_ids=[1, 2, 3],
+            reasoning="hm" if shows_thinking else "",
+            calls=(Call("call_1", "f", "{}"), Call("call_2", "g", "text", "custom")),
+            stop_string="x",
+        )
     ]
 
 

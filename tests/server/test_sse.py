@@ -7,9 +7,16 @@ import logging
 
 import pytest
 
-from cria.api.chat import ChatChunks
+from cria.api.chat_answer import ChatChunks, ChatStyle
 from cria.api.completions import CompletionChunks
-from cria.api.events import ChoiceDelta, ChoiceFinished, Heartbeat
+from cria.api.events import (
+    CallDelta,
+    CallStarted,
+    ChoiceDelta,
+    ChoiceFinished,
+    Heartbeat,
+    ReasoningDelta,
+)
 from cria.api.extras import Extras, Truncated
 from cria.api.head import ResponseHead
 from cria.errors import ClientGone, EngineDied
@@ -58,6 +65,34 @@ def test_a_chat_begins_with_one_role_for_each_choice() -> None:
     ]
     assert choices[-1] == []
     assert payload(events[-2])["usage"]["total_tokens"] == 5  # type: ignore[index]
+
+
+def test_thinking_text_and_calls_are_deltas() -> None:
+    script = [
+        ReasoningDelta(0, "hm"),
+        ChoiceDelta(0, "a"),
+        CallStarted(0, 0, "call_1", "f"),
+        CallDelta(0, 0, "{}"),
+        ChoiceFinished(0, "tool_calls"),
+    ]
+    events = list(sse.stream_events(FakeRun(script, 0), ChatChunks(HEAD, False), False))
+    deltas = [payload(event)["choices"][0]["delta"] for event in events[:-1]]  # type: ignore[index]
+    assert [list(delta) for delta in deltas] == [
+        ["role", "content", "refusal"],
+        ["reasoning_content"],
+        ["content"],
+        ["tool_calls"],
+        ["tool_calls"],
+        [],
+    ]
+
+
+def test_thinking_that_is_not_shown_keeps_the_connection_awake() -> None:
+    script = [ReasoningDelta(0, "secret"), *HELLO]
+    chunks = ChatChunks(HEAD, False, style=ChatStyle(()))
+    events = list(sse.stream_events(FakeRun(script, 0), chunks, False))
+    assert events[1] == b": ping\n\n"
+    assert b"secret" not in b"".join(events)
 
 
 def test_a_heartbeat_is_a_comment() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from cria.api.chat import ChatChunks, ChatCompletion, encode_chat
+from cria.api.chat_answer import ChatChunks, ChatCompletion, encode_chat
 from cria.api.fim import FimRequest
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
