@@ -80,8 +80,9 @@ def add_ticks(template: nodes.Template) -> None:
             # `tick` returns nothing, which is no reason to skip an item.
             ticked = nodes.Not(_call("tick", node), lineno=node.lineno)
             node.test = nodes.And(ticked, node.test, lineno=node.lineno)
-    for node in (template, *template.find_all(nodes.Block)):
-        _insert(node, "start")
+    _insert(template, "start")
+    for block in template.find_all(nodes.Block):
+        _insert(block, "start")
 
 
 def _insert(node: nodes.Node, name: str) -> None:
@@ -91,4 +92,3 @@ def _insert(node: nodes.Node, name: str) -> None:
 
 def _call(name: str, node: nodes.Node) -> nodes.Expr:
     return nodes.EnvironmentAttribute(name, lineno=node.lineno)
-

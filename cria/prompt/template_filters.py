@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
-from cria.prompt.render_limits import RenderLimit, size_of, take, watched
+from cria.prompt.render_limits import RenderLimit, take, watched
 from cria.prompt.template_guards import (
     check_format,
     check_replace,
@@ -120,14 +120,15 @@ def _strip(value: Any, chars: Any = None) -> Any:
 
 
 def _text(value: Any, *_: object, **__: object) -> Any:
-    size_of(value)
     return written(value)
 
 
 _CHECKS: dict[str, Check] = {
     **dict.fromkeys("map select reject selectattr rejectattr sum".split(), _watch),
     **dict.fromkeys("sort unique min max groupby dictsort".split(), _weigh),
-    **dict.fromkeys("string pprint upper lower title capitalize escape e forceescape".split(), _text),
+    **dict.fromkeys(
+        "string pprint upper lower title capitalize escape e forceescape".split(), _text
+    ),
     **dict.fromkeys(("batch", "slice"), _count),
     "list": _list,
     "center": _center,

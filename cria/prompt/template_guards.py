@@ -105,7 +105,7 @@ def guard_method(method: Any) -> Callable[..., Any] | None:
     """The same method behind its check; None for those that need none."""
     owner, name = method.__self__, method.__name__
     if name == "join" and isinstance(owner, (str, bytes)):
-        return lambda parts: owner.join(checked_parts(parts, len(owner)))  # type: ignore[arg-type]
+        return lambda parts: owner.join(checked_parts(parts, len(owner)))
     check = _CHECKS.get(name)
     if check is None or not isinstance(owner, (str, bytes, int)):
         return None
