@@ -54,7 +54,8 @@ def write_tiny_model(
 ) -> None:
     """Write the GGUF file; the same `seed` and `layers` give the same weights.
 
-    Several chat templates go by their names, the default one by an empty one. With `fim`, the vocabulary has the tokens for filling in the middle.
+    Several chat templates go by their names, the default one by an empty one. With `fim`, the
+    vocabulary has the tokens for filling in the middle.
     """
     tensors = list(make_tensors(random.Random(seed), layers))
     tokens = make_vocabulary(FIM_MARKS if fim else ())

@@ -20,7 +20,7 @@ from jinja2 import TemplateError
 CPU_SECONDS = 5.0
 MAX_CHARACTERS = 32 * 1024 * 1024
 """Of one text that a template makes; or the items of one list."""
-MAX_TOTAL = 32 * MAX_CHARACTERS
+MAX_TOTAL = 16 * MAX_CHARACTERS
 """Of all such texts together, as far as they are `LARGE`."""
 LARGE = 10_000
 
@@ -112,11 +112,10 @@ def size_of(value: Any) -> int:
         item = rest.pop()
         if isinstance(item, str):
             size += len(item)
-        elif isinstance(item, dict):
-            rest += item.values()
+        elif isinstance(item, (dict, list, tuple, set, frozenset)):
+            tick()
             rest += item
-        elif isinstance(item, (list, tuple, set, frozenset)):
-            rest += item
+            rest += item.values() if isinstance(item, dict) else ()
         size += 1
         if size > MAX_CHARACTERS:
             raise RenderLimit("it makes too much of them")

@@ -3,7 +3,8 @@
 1. The body of every loop, macro and block ticks, and so does the condition of a loop.
 2. A sum of texts is checked where it is complete, and within long sums after every few of them:
    text that doubles, doubles in a variable, and on the way there it is checked.
-3. What is written is asked for its size first: by `written`, or with a sum's own check.
+3. Lists and the like are checked where they are put together.
+4. What is written is asked for its size first: by `written`, or with a sum's own check.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ _CHECK_EVERY = 4
 RUNTIME = """
 from time import perf_counter
 from cria.prompt.render_limits import current_budget, fits, tick
-from cria.prompt.template_guards import fits_written, join_texts
+from cria.prompt.template_guards import built, fits_written, join_texts
 """
 """Stands at the end of the code of a template, where no line is moved by it."""
 
+_CONSTANT = (nodes.Literal, nodes.Pair)
 _STATEMENTS = {
     "start": "budget = current_budget()",
     # Inline, since a call for every turn of a loop would cost more than all other checks.
@@ -40,6 +42,32 @@ class LimitedCodeGenerator(CodeGenerator):
     def visit_EnvironmentAttribute(self, node: nodes.EnvironmentAttribute, frame: Frame) -> None:
         """Only `add_ticks` makes them."""
         self.write(_STATEMENTS[node.name])
+
+    def visit_Name(self, node: nodes.Name, frame: Frame) -> None:
+        """All arguments of a macro are as good as put together in it."""
+        is_built = node.ctx == "load" and node.name in ("varargs", "kwargs")
+        self.write("built(" if is_built else "")
+        super().visit_Name(node, frame)
+        self.write(")" if is_built else "")
+
+    def visit_Tuple(self, node: nodes.Tuple, frame: Frame) -> None:
+        if node.ctx == "load":
+            self._visit_built(node, super().visit_Tuple, frame)
+        else:
+            super().visit_Tuple(node, frame)
+
+    def visit_List(self, node: nodes.List, frame: Frame) -> None:
+        self._visit_built(node, super().visit_List, frame)
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
+        self._visit_built(node, super().visit_Dict, frame)
+
+    def _visit_built(self, node: nodes.Literal, visit: Any, frame: Frame) -> None:
+        """Constants are no larger than their source."""
+        is_built = any(not isinstance(part, _CONSTANT) for part in node.find_all(nodes.Expr))
+        self.write("built(" if is_built else "")
+        visit(node, frame)
+        self.write(")" if is_built else "")
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
         self.write("join_texts((")

@@ -74,9 +74,8 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         }
         limit_filters(self.filters)
         self.filters.update(tojson=_to_json, from_json=json.loads)
-        self.globals.update(
-            raise_exception=_refuse, strftime_now=_format_now, namespace=_Names, range=_range
-        )
+        self.globals.update(raise_exception=_refuse, strftime_now=_format_now)
+        self.globals.update(namespace=_Names, range=_range, dict=_dict)
         del self.globals["lipsum"]
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
@@ -95,12 +94,10 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         safe = super().wrap_str_format(value)
         if safe is not None:
             return template_guards.guard_format(value.__self__, safe)  # type: ignore[arg-type]
+        is_change = isinstance(value.__self__, list) and value.__name__ in _LIST_CHANGES
+        if is_change and self._may_append:
+            return template_guards.guard_change(value)
         return template_guards.guard_method(value)
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if self._may_append and isinstance(obj, list) and attr in _LIST_CHANGES:
-            return True
-        return super().is_safe_attribute(obj, attr, value)
 
 
 def make_environment(*, may_append: bool = False) -> TemplateEnvironment:
@@ -115,6 +112,10 @@ def _refuse(message: object) -> NoReturn:
 def _format_now(format: str) -> str:
     template_guards.check_format(format, format.count("%"), "")
     return datetime.now().strftime(format)
+
+
+def _dict(*args: Any, **kwargs: Any) -> Any:
+    return template_guards.built(dict(*args, **kwargs))
 
 
 def _range(*args: int) -> range:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
-from cria.prompt.render_limits import RenderLimit, take, watched
+from cria.prompt.render_limits import RenderLimit, size_of, take, watched
 from cria.prompt.template_guards import (
     check_format,
     check_replace,
@@ -75,9 +75,10 @@ def _indent(value: Any, width: Any = 4, *_: object, **__: object) -> Any:
     return value
 
 
-def _count(value: Any, count: Any = 1, *_: object, **__: object) -> Any:
+def _count(value: Any, count: Any = 1, *more: object, **named: object) -> Any:
     if isinstance(count, int) and count > _MAX_COUNT:
         raise RenderLimit("it makes too many lists")
+    take(count * size_of([*more, *named.values()]))
     return _watch(value)
 
 

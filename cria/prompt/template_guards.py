@@ -117,6 +117,16 @@ def guard_method(method: Any) -> Callable[..., Any] | None:
     return guarded
 
 
+def guard_change(method: Any) -> Callable[..., Any]:
+    """A method that changes a list."""
+
+    def guarded(*args: Any) -> Any:
+        built(args)
+        return method(*args)
+
+    return guarded
+
+
 def guard_format(format_text: str, method: Callable[..., str]) -> Callable[..., str]:
     """Of `str.format` and `str.format_map`, which the sandbox has made safe."""
 
@@ -140,6 +150,15 @@ def written(value: Any) -> Any:
         return value
     if isinstance(value, (list, tuple, dict, set)):
         take(size_of(value))
+    return value
+
+
+def built(value: Any) -> Any:
+    """The same list, tuple or dict, which has just been put together.
+
+    Checked here, because all that can be done with it, comparing too, takes as long as it is large.
+    """
+    size_of(value)
     return value
 
 
