@@ -67,4 +67,6 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """A stream that has been silent for so long gets a comment line, which keeps proxies awake."""
     num_workers: int = 1
     """Processes that speak HTTP, the main one included; they share one port and one engine."""
+    chat_template: str | None = None
+    """A Jinja source that is used instead of the model's own templates."""
     log_level: str = "info"

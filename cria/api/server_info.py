@@ -39,6 +39,8 @@ class Props(msgspec.Struct, kw_only=True):
     bos_token: str
     eos_token: str
     build_info: str
+    chat_template_tool_use: str | msgspec.UnsetType = msgspec.UNSET
+    """The one for conversations with tools, if the model has a second one."""
     modalities: Modalities = msgspec.field(default_factory=Modalities)
     endpoint_slots: bool = True
     endpoint_props: bool = False

@@ -46,6 +46,17 @@ def option(
     return click.option(*names, envvar=[variable, *also], show_envvar=True, **settings)
 
 
+TEMPLATE = (
+    option(
+        "chat_template_file",
+        "--chat-template",
+        type=click.Path(),
+        metavar="FILE",
+        show_default="the model's own",
+        help="File with the Jinja template that makes prompts of conversations.",
+    ),
+)
+
 ADDRESS = (
     option("--host", "-H", default=_SERVER.host, help="Address or host name to listen on."),
     option(
@@ -253,7 +264,7 @@ ORIGINAL = (
     ),
 )
 
-SERVE_OPTIONS = (*ADDRESS, *CAPACITY, *DEVICES, *MEMORY, *EMBEDDINGS, *ORIGINAL)
+SERVE_OPTIONS = (*ADDRESS, *CAPACITY, *DEVICES, *MEMORY, *EMBEDDINGS, *TEMPLATE, *ORIGINAL)
 
 
 def decorated_with(

@@ -36,6 +36,9 @@ def run(spec: str, options: dict[str, Any]) -> None:
     # Not before this line: importing it changes the standard library.
     from cria.server import serve as server
 
+    template_file = options["chat_template_file"]
+    if template_file is not None:
+        options["chat_template"] = server.read_template(template_file)
     config = make_config(ServerConfig, options)
     server.prepare(config.log_level)
     listener = server.bind(config.host, config.port)

@@ -44,6 +44,7 @@ from cria.ipc.rendezvous import Rendezvous
 from cria.output.detokenizer import text_of
 from cria.output.processor import OutputProcessor
 from cria.prompt.loading import TextSide, check_native, load_text_side
+from cria.prompt.template_file import read_template
 from cria.sampling_params import SamplingParams
 
 
@@ -81,7 +82,7 @@ class Generation:
     ) -> Generation:
         """Start the engine and load the text side; SetupError if the file is no model."""
         environment = engine_environment()
-        text = load_text_side(engine_config.model_path)
+        text = load_text_side(engine_config.model_path, server_config.chat_template)
         rendezvous = Rendezvous() if server_config.num_workers > 1 else None
         client = EngineClient(engine_config, environment, rendezvous)
         client.start()
@@ -98,7 +99,7 @@ class Generation:
         cls, model_path: str, engine_address: str, server_config: ServerConfig, *, offload: Offload
     ) -> Generation:
         """Load the text side, and use the engine of another process that has opened it."""
-        text = load_text_side(model_path)
+        text = load_text_side(model_path, server_config.chat_template)
         client = EngineGuest(engine_address)
         client.start()
         generation = cls(client, text, _with_alias(server_config, model_path), offload)
@@ -110,6 +111,11 @@ class Generation:
     def check_setup() -> None:
         """SetupError if no model could be loaded, whichever it is."""
         check_native()
+
+    @staticmethod
+    def read_template(path: str) -> str:
+        """A chat template of the operator's; SetupError if it cannot be used."""
+        return read_template(path)
 
     def status(self) -> EngineStatus:
         """How the engine is."""

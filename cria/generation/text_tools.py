@@ -33,6 +33,11 @@ class TextTools:
         """The model's chat template; empty if it has none that works."""
         return self._template.source
 
+    @property
+    def tool_template_source(self) -> str | None:
+        """The template for conversations with tools, if the model has a second one."""
+        return self._template.tool_source
+
     def unused_options(self, request: ChatCompletionRequest) -> tuple[str, ...]:
         """Paths of the fields for the chat template that this one does not look at."""
         return request.unused_options(self._template.variables)

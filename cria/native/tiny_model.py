@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import random
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +49,13 @@ def write_tiny_model(
     seed: int = 0,
     layers: int = 2,
     context_length: int = 2048,
-    chat_template: str | None = None,
+    chat_template: str | Mapping[str, str] | None = None,
     fim: bool = False,
 ) -> None:
     """Write the GGUF file; the same `seed` and `layers` give the same weights.
 
-    With `fim`, the vocabulary has the tokens for filling in the middle.
+    Several chat templates go by their names, the default one by an empty one. With `fim`, the
+    vocabulary has the tokens for filling in the middle.
     """
     tensors = list(make_tensors(random.Random(seed), layers))
     tokens = make_vocabulary(FIM_MARKS if fim else ())
@@ -176,7 +177,7 @@ def tensor_headers(tensors: Iterable[Tensor]) -> Iterator[bytes]:
 def make_metadata(
     layers: int,
     context_length: int,
-    chat_template: str | None,
+    chat_template: str | Mapping[str, str] | None,
     tokens: Sequence[tuple[str, int]],
 ) -> Iterator[bytes]:
     for key, value in model_numbers(layers, context_length).items():
@@ -191,7 +192,7 @@ def make_metadata(
     yield array("tokenizer.ggml.token_type", 5, [struct.pack("<i", kind) for _, kind in tokens])
 
 
-def metadata_count(chat_template: str | None) -> int:
+def metadata_count(chat_template: str | Mapping[str, str] | None) -> int:
     return len(model_numbers(1, 1)) + 2 + len(model_texts(chat_template)) + 4
 
 
@@ -212,13 +213,17 @@ def model_numbers(layers: int, context_length: int) -> dict[str, int]:
     }
 
 
-def model_texts(chat_template: str | None) -> dict[str, str]:
+def model_texts(chat_template: str | Mapping[str, str] | None) -> dict[str, str]:
+    if isinstance(chat_template, str):
+        chat_template = {"": chat_template}
     texts = {
         "general.architecture": "llama",
         "general.name": "tiny random llama",
         "tokenizer.ggml.model": "llama",
     }
-    return texts if chat_template is None else {**texts, "tokenizer.chat_template": chat_template}
+    for name, source in (chat_template or {}).items():
+        texts["tokenizer.chat_template" + (f".{name}" if name else "")] = source
+    return texts
 
 
 def make_vocabulary(more_marks: Iterable[tuple[str, int]] = ()) -> list[tuple[str, int]]:

@@ -3,8 +3,8 @@
 1. Templates differ in what they take. What this one takes is tried once, when it is loaded, and
    messages are brought into that form (`message_form`). `template_trial` goes before that: a
    template may do harm to whoever as much as compiles it.
-2. What a template does with a conversation is the client's business: a refusal or a failure is a
-   `RequestError`, and so is every use of a model without a template that compiles.
+2. A model may have a second template, for conversations with tools. Where no template takes tools,
+   they become text of messages (`tool_text`).
 3. Text that a user wrote never becomes a control token (`control_text`).
 4. A last message that is to be continued is rendered with a mark behind its content, and the text
    is cut there: whatever the template writes after a message is not written.
@@ -12,35 +12,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jinja2 import Template, TemplateError, meta
-
 from cria.errors import RequestError
+from cria.prompt.call_form import Message, uses_tools
 from cria.prompt.control_text import ControlText, choose_seam, strings_of
-from cria.prompt.message_form import Message, MessageForm, probe
-from cria.prompt.template_environment import TemplateRefusal, make_environment
+from cria.prompt.message_form import MessageForm
+from cria.prompt.template_program import FAILURES, TemplateProgram, request_error
+from cria.prompt.tool_text import tools_as_text
 
-MAX_PROMPT_CHARACTERS = 32 * 1024 * 1024
-
-# All that the code of a template can raise: Jinja's errors, and Python's, which pass through.
-_FAILURES = (
-    TemplateError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
+Tools = list[dict[str, Any]]
 
 
 class ChatTemplate:
-    """The template of one model; `source` is None if it has none."""
+    """The template of one model; `source` is None if it has none.
+
+    `tool_source` is the one for conversations with tools, if there is a second one.
+    """
 
     def __init__(
         self,
@@ -48,125 +37,113 @@ class ChatTemplate:
         bos_token: str,
         eos_token: str,
         control_texts: Iterable[str] = (),
+        tool_source: str | None = None,
     ) -> None:
-        self._source = source or ""
-        self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
+        tokens = {"bos_token": bos_token, "eos_token": eos_token}
         self._control_text = ControlText(control_texts)
-        self._template, self.problem = _compile(source)
-        self.variables = _variables(source) if self._template and source else frozenset()
-        """The names that the template looks up, those that a request could set among them."""
-        self.form = probe(self._try_render) if self._template else MessageForm()
+        self._plain = TemplateProgram(source, tokens)
+        second = TemplateProgram(tool_source, tokens) if tool_source else self._plain
+        self._for_tools = self._plain if second.problem else second
+        self.problem = self._plain.problem
+        self.variables = self._plain.variables | self._for_tools.variables
+        """The names that the templates look up, those that a request could set among them."""
 
     @property
     def source(self) -> str:
         """What the model brought; empty if there is nothing that works."""
-        return "" if self.problem else self._source
+        return "" if self.problem else self._plain.source
+
+    @property
+    def tool_source(self) -> str | None:
+        """The second template, if there is one that works."""
+        return None if self._for_tools is self._plain else self._for_tools.source
+
+    @property
+    def form(self) -> MessageForm:
+        """In which conversations without tools are brought."""
+        return self._plain.form
+
+    @property
+    def takes_tools(self) -> bool:
+        """The model's template knows tools, calls and results; if not, they become text."""
+        return not self._for_tools.problem and self._for_tools.form.takes_tools
 
     @classmethod
     def unusable(cls, problem: str) -> ChatTemplate:
         """Stands in for a template that must not even be compiled; every use says why."""
         template = cls(None, "", "")
-        template.problem = problem
+        template.problem = template._plain.problem = problem
         return template
 
     def render(
         self,
         messages: list[Message],
         *,
+        tools: Tools | None = None,
         add_generation_prompt: bool = True,
         continue_last: bool = False,
         kwargs: Mapping[str, Any] | None = None,
     ) -> tuple[str, ...]:
         """The prompt as one segment; as several if a user wrote the text of a control token.
 
-        With `continue_last` it ends with the content of the last message.
+        With `continue_last` it ends with the content of the last message. Tools have OpenAI's form.
         """
+        program = self._for_tools if tools or uses_tools(messages) else self._plain
         try:
-            given = {**(kwargs or {}), "messages": self.form.normalise(messages)}
-            seam = self._seam_for(given)
+            if program is self._for_tools and not self.takes_tools:
+                messages, tools = tools_as_text(messages, tools), None
+            given = {**(kwargs or {}), **program.form.variables(messages, tools)}
+            seam = self._seam_for(program, given)
             if seam:
                 given = self._control_text.cut(given, seam)
             given["add_generation_prompt"] = add_generation_prompt and not continue_last
-            text = self._render_open(given, seam) if continue_last else self._render(given)
-        except _FAILURES as error:
-            raise _request_error(error) from error
+            text = _open_text(program, given, seam) if continue_last else program.render(given)
+        except FAILURES as error:
+            raise request_error(error) from error
         return tuple(text.split(seam)) if seam else (text,)
 
-    def _render_open(self, given: dict[str, Any], seam: str | None) -> str:
-        """The text up to the end of the last message's content.
+    def draw(
+        self,
+        messages: list[Message],
+        *,
+        tools: Tools | None = None,
+        add_generation_prompt: bool = False,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> str:
+        """What the template itself makes of a conversation; nothing if it refuses or fails.
 
-        Many templates trim a content. White space at the end of this one is part of what goes on,
-        and so is kept from the template and appended here.
+        Here tools never become text, and texts of control tokens are not kept apart.
         """
-        *others, last = given["messages"]
-        content: str = last["content"]
-        kept = content.rstrip()
-        mark = choose_seam((self._source, seam or "", *strings_of(given)))
-        marked = [*others, last | {"content": kept + mark}]
-        before, *after = self._render(given | {"messages": marked}).split(mark)
-        if len(after) != 1:
-            raise RequestError(
-                "The model's chat template cannot leave a message open: it does not write the last "
-                "one's content once and as it is. Send 'continue_final_message': false to have the "
-                "model begin a message of its own.",
-                param="messages",
-            )
-        return before + content[len(kept) :]
-
-    def _seam_for(self, given: dict[str, Any]) -> str | None:
-        if not self._control_text.occurs_in(given):
-            return None
-        return choose_seam((self._source, *strings_of(given)))
-
-    def _render(self, given: dict[str, Any]) -> str:
-        if self._template is None:
-            raise RequestError(f"{self.problem} Use /v1/completions.", param="messages")
-        return "".join(_capped(self._template.generate(given | self._tokens)))
-
-    def _try_render(self, messages: list[Message]) -> str:
+        program = self._for_tools if tools or uses_tools(messages) else self._plain
         try:
-            return self._render({"messages": messages, "add_generation_prompt": True})
-        except (*_FAILURES, RequestError):
+            given = {**(kwargs or {}), **program.form.variables(messages, tools)}
+            return program.render(given | {"add_generation_prompt": add_generation_prompt})
+        except (*FAILURES, RequestError):
             return ""
 
-
-def _compile(source: str | None) -> tuple[Template | None, str]:
-    """The template, or what is wrong with it."""
-    if not source:
-        return None, "This model has no chat template."
-    try:
-        return make_environment().from_string(source), ""
-    except _FAILURES as error:
-        return None, f"This model's chat template does not compile: {_short(error)}."
+    def _seam_for(self, program: TemplateProgram, given: dict[str, Any]) -> str | None:
+        if not self._control_text.occurs_in(given):
+            return None
+        return choose_seam((program.source, *strings_of(given)))
 
 
-def _variables(source: str) -> frozenset[str]:
-    """Names that a template uses and does not set first; local ones may be among them."""
-    return frozenset(meta.find_undeclared_variables(make_environment().parse(source)))
+def _open_text(program: TemplateProgram, given: dict[str, Any], seam: str | None) -> str:
+    """The text up to the end of the last message's content.
 
-
-def _capped(parts: Iterator[str]) -> Iterator[str]:
-    """A template may repeat its input without end: stop it early."""
-    length = 0
-    for part in parts:
-        length += len(part)
-        if length > MAX_PROMPT_CHARACTERS:
-            raise RequestError(
-                f"The messages make a prompt of more than {MAX_PROMPT_CHARACTERS} characters. "
-                "Please reduce their length.",
-                param="messages",
-            )
-        yield part
-
-
-def _request_error(error: BaseException) -> RequestError:
-    if isinstance(error, TemplateRefusal):
-        sentence = f"The model's chat template refuses these messages: {_short(error)}"
-    else:
-        kind = type(error).__name__
-        sentence = f"The model's chat template fails with these messages: {kind}: {_short(error)}"
-    return RequestError(sentence, param="messages", code="invalid_value")
-
-
-def _short(error: BaseException) -> str:
-    return str(error)[:300]
+    Many templates trim a content. White space at the end of this one is part of what goes on,
+    and so is kept from the template and appended here.
+    """
+    *others, last = given["messages"]
+    content: str = last["content"]
+    kept = content.rstrip()
+    mark = choose_seam((program.source, seam or "", *strings_of(given)))
+    marked = [*others, last | {"content": kept + mark}]
+    before, *after = program.render(given | {"messages": marked}).split(mark)
+    if len(after) != 1:
+        raise RequestError(
+            "The model's chat template cannot leave a message open: it does not write the last "
+            "one's content once and as it is. Send 'continue_final_message': false to have the "
+            "model begin a message of its own.",
+            param="messages",
+        )
+    return before + content[len(kept) :]

@@ -22,6 +22,9 @@ from cria.prompt.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
+TOOL_TEMPLATE = "tool_use"
+"""The name of a model's template for conversations with tools."""
+
 
 MakeCompiler = Callable[[], GrammarCompiler]
 """Takes a fifth of a second, and is called when the first grammar comes."""
@@ -43,15 +46,18 @@ def check_native() -> None:
     library.check_installed()
 
 
-def load_text_side(path: str) -> TextSide:
-    """SetupError if the libraries are missing or the file is no model."""
+def load_text_side(path: str, chat_template: str | None = None) -> TextSide:
+    """SetupError if the libraries are missing or the file is no model.
+
+    `chat_template` is used instead of all that the model brings.
+    """
     library.hide_gpus()
     native = library.load()
     log.drain(native, expected=True)  # the backends complain that the GPUs are hidden
     model = Model(native, path, ModelOptions(vocab_only=True))
     vocab = model.vocab
     tokenizer = Tokenizer(vocab)
-    template = _load_template(model.chat_template(), vocab, tokenizer)
+    template = _load_template(_sources(model, chat_template), vocab, tokenizer)
     if template.problem and model.has_decoder:
         logger.warning("%s Only /v1/completions will work.", template.problem)
     rerank_prompt = RerankPrompt(vocab, model.chat_template("rerank"), tokenizer.control_texts)
@@ -65,13 +71,32 @@ def _make_compiler(vocab: Vocab) -> GrammarCompiler:
     return GrammarCompiler(tokenizer, opens_with_blank=opens_with_blank(vocab))
 
 
-def _load_template(source: str | None, vocab: Vocab, tokenizer: Tokenizer) -> ChatTemplate:
-    """A template that fails its trial costs the model its chat, and nothing else."""
-    bos_token, eos_token = _text_of(vocab, vocab.bos_id), _text_of(vocab, vocab.eos_id)
-    problem = problem_of(source, bos_token, eos_token) if source else None
+class _Sources(NamedTuple):
+    """Two templates, of which the second one is for conversations with tools."""
+
+    default: str | None
+    tool_use: str | None
+
+
+def _sources(model: Model, override: str | None) -> _Sources:
+    if override is not None:
+        return _Sources(override, None)
+    named = model.chat_template(TOOL_TEMPLATE)
+    default = model.chat_template() or named
+    return _Sources(default, None if named == default else named)
+
+
+def _load_template(sources: _Sources, vocab: Vocab, tokenizer: Tokenizer) -> ChatTemplate:
+    """A template that fails its trial costs the model its chat, or the second one, no more."""
+    tokens = _text_of(vocab, vocab.bos_id), _text_of(vocab, vocab.eos_id)
+    problem, tool_problem = (problem_of(source, *tokens) if source else None for source in sources)
     if problem:
         return ChatTemplate.unusable(problem)
-    return ChatTemplate(source, bos_token, eos_token, tokenizer.control_texts)
+    tool_source = sources.tool_use
+    if tool_problem:
+        logger.warning("%s It is the one named %s.", tool_problem, TOOL_TEMPLATE)
+        tool_source = None
+    return ChatTemplate(sources.default, *tokens, tokenizer.control_texts, tool_source)
 
 
 def _text_of(vocab: Vocab, token_id: int | None) -> str:

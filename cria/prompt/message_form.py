@@ -1,98 +1,98 @@
-"""The form in which a chat template takes messages, and how to bring them into it.
+"""The form in which a chat template takes messages and tools, and how to bring them into it.
 
 Some templates refuse or drop a system message that is not the first, or any; some print a tool
-call's arguments and some walk through them. `probe` finds out with three small conversations.
+call's arguments and some walk through them. `form_probe` finds out.
 """
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-Message = dict[str, Any]
-TryRender = Callable[[list[Message]], str]
-"""The rendered text; nothing if the template refuses."""
+from cria.prompt.call_form import (
+    Message,
+    with_arguments,
+    with_descriptions,
+    with_matched_results,
+    with_separate_content,
+    with_short_ids,
+    with_single_calls,
+)
 
-_MARK = "cria-probe"
-_USER = {"role": "user", "content": "Hello"}
-_SYSTEM = {"role": "system", "content": _MARK}
+SystemRole = Literal["anywhere", "first", "nowhere"]
+REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
+"""What templates call the thinking of an earlier answer."""
 
 
 class MessageForm(NamedTuple):
     """What a template takes; by default everything."""
 
-    system_role: Literal["anywhere", "first", "nowhere"] = "anywhere"
+    system_role: SystemRole = "anywhere"
+    takes_tools: bool = True
+    """Tools, calls and results; if not, they have to become text (`tool_text`)."""
     arguments_as_dict: bool = True
     """If not, they stay the JSON text that OpenAI's API has them in."""
+    short_ids: bool = False
+    """Ids of calls have to be nine letters and digits."""
+    single_calls: bool = False
+    """A message may have one call only."""
+    fills_descriptions: bool = False
+    """Every property of a tool needs a description."""
+    supplies_functions: bool = False
+    """It looks for its tools as text in `functions`, and for the date in `datetime`."""
+    may_append: bool = False
+    """It changes lists, so that it needs copies and an environment that allows that."""
+    separate_content: bool = False
+    """A message has a content or calls, not both."""
+    joins_thinking: bool = False
+    """Beside calls, it takes thinking or a content, not both."""
 
     def normalise(self, messages: list[Message]) -> list[Message]:
         """Copies of the messages in this form."""
-        messages = [self._with_arguments(message) for message in messages]
+        messages = with_matched_results([_with_content(message) for message in messages])
+        if self.joins_thinking:
+            messages = [_with_joined_thinking(message) for message in messages]
+        if self.separate_content:
+            messages = with_separate_content(messages)
+        if self.single_calls:
+            messages = with_single_calls(messages)
+        if self.short_ids:
+            messages = with_short_ids(messages)
+        messages = with_arguments(messages, as_dict=self.arguments_as_dict)
         if self.system_role == "first":
             return _system_first(messages)
         return messages if self.system_role == "anywhere" else _system_in_user(messages)
 
-    def _with_arguments(self, message: Message) -> Message:
-        if "tool_calls" not in message:
-            return message
-        convert = _as_dict if self.arguments_as_dict else _as_text
-        return message | {"tool_calls": [_convert_call(c, convert) for c in message["tool_calls"]]}
+    def variables(
+        self, messages: list[Message], tools: list[dict[str, Any]] | None
+    ) -> dict[str, Any]:
+        """What the template is given; nothing for `tools` if there are none."""
+        given: dict[str, Any] = {"messages": self.normalise(messages)}
+        if tools:
+            given["tools"] = with_descriptions(tools) if self.fills_descriptions else tools
+        if self.supplies_functions:
+            given["functions"] = json.dumps(tools or [], ensure_ascii=False, indent=4)
+            given["datetime"] = datetime.now().strftime("%B %d, %Y")
+        return copy.deepcopy(given) if self.may_append else given
 
 
-def probe(try_render: TryRender) -> MessageForm:
-    """The form that this template takes, most faithful first."""
-    return MessageForm(_probe_system_role(try_render), _probe_arguments(try_render))
+def _with_content(message: Message) -> Message:
+    """A text for every content, and the thinking under each of its names."""
+    texts = [message[name] for name in REASONING_FIELDS if message.get(name)]
+    thinking = dict.fromkeys(REASONING_FIELDS, texts[0]) if texts else {}
+    content = message.get("content")
+    return message | thinking | {"content": "" if content is None else content}
 
 
-def _probe_system_role(try_render: TryRender) -> Literal["anywhere", "first", "nowhere"]:
-    answer = {"role": "assistant", "content": "Hello"}
-    if try_render([_SYSTEM, _SYSTEM, _USER, answer, _SYSTEM, _USER]).count(_MARK) == 3:
-        return "anywhere"
-    return "first" if _MARK in try_render([_SYSTEM, _USER]) else "nowhere"
-
-
-def _probe_arguments(try_render: TryRender) -> bool:
-    """A dict is taken, and not printed as Python writes it; or text is not taken either."""
-    as_dict = try_render(_call_with({_MARK: "x"}))
-    if _MARK in as_dict and f"'{_MARK}'" not in as_dict:
-        return True
-    return _MARK not in try_render(_call_with(json.dumps({_MARK: "x"})))
-
-
-def _call_with(arguments: object) -> list[Message]:
-    call = {"id": "call12345", "type": "function"}
-    return [
-        _USER,
-        {
-            "role": "assistant",
-            "content": "",
-            "tool_calls": [call | {"function": {"name": "f", "arguments": arguments}}],
-        },
-        {"role": "tool", "content": "1", "tool_call_id": "call12345", "name": "f"},
-    ]
-
-
-def _convert_call(call: dict[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:
-    function = call["function"]
-    return call | {"function": function | {"arguments": convert(function["arguments"])}}
-
-
-def _as_dict(arguments: Any) -> Any:
-    """Text that is no JSON object is passed on: it is what the model once wrote."""
-    if not isinstance(arguments, str):
-        return arguments
-    try:
-        value = json.loads(arguments or "{}")
-    except ValueError:
-        return arguments
-    return value if isinstance(value, dict) else arguments
-
-
-def _as_text(arguments: Any) -> str:
-    # Through a dict even if it is text: `\u003c` in JSON could hide the text of a control token.
-    value = _as_dict(arguments)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _with_joined_thinking(message: Message) -> Message:
+    """The content of a message with calls, put behind its thinking."""
+    thinking = message.get(REASONING_FIELDS[0])
+    if not (thinking and message["content"] and message.get("tool_calls")):
+        return message
+    joined = f"{thinking}\n\n{message['content']}"
+    return message | dict.fromkeys(REASONING_FIELDS, joined) | {"content": ""}
 
 
 def _split_system(messages: list[Message]) -> tuple[str, list[Message]]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from cria.errors import RequestError
 from cria.prompt.chat_template import ChatTemplate
+from cria.prompt.render_limits import RenderLimit
 
 CPU_SECONDS = 5
 WALL_SECONDS = 10.0
@@ -90,10 +91,11 @@ def _use(source: str, bos_token: str, eos_token: str) -> None:
 def _end_if_out_of_memory(frame: FrameType, event: str, value: Any) -> Any:
     """A trace function, since Jinja's compiler and our probes go on after a `MemoryError`.
 
-    They would with the same template in the server too, but there the memory might be had.
+    They would with the same template in the server too, but there the memory might be had. One
+    that is ended by the limits on rendering would be so with every request.
     """
     frame.f_trace_lines = False  # lines are many, and of no interest
-    if event == "exception" and issubclass(value[0], MemoryError):
+    if event == "exception" and issubclass(value[0], (MemoryError, RenderLimit)):
         os._exit(_OUT_OF_MEMORY)
     return _end_if_out_of_memory
 

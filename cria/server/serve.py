@@ -64,6 +64,11 @@ def check_setup() -> None:
     Generation.check_setup()
 
 
+def read_template(path: str) -> str:
+    """The operator's chat template; SetupError if it cannot be used."""
+    return Generation.read_template(path)
+
+
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """Take the address; nobody can connect before `serve`.
 

@@ -83,3 +83,46 @@ THINKS = """\
 {% endif %}
 {% endif %}
 """
+
+TOOLS = """\
+{% if tools %}TOOLS {{ tools | tojson }}
+{% endif %}
+{% for message in messages %}
+<|im_start|>{{ message.role }}{{ ' ' + message.name if message.name else '' }}
+{{ message.content }}
+{% for call in message.tool_calls or [] %}
+CALL {{ call.id }} {{ call.function.name }} {{ call.function.arguments | tojson }}
+{% endfor %}
+<|im_end|>
+{% endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}
+"""
+
+TOOLS_AS_TEXT = TOOLS.replace("call.function.arguments | tojson", "call.function.arguments + ''")
+TOOLS_SHORT_IDS = TOOLS.replace(
+    "CALL {{", "{% if call.id | length != 9 %}{{ raise_exception('nine') }}{% endif %}CALL {{"
+)
+TOOLS_SINGLE = TOOLS.replace("message.tool_calls or []", "(message.tool_calls or [])[:1]")
+TOOLS_OR_CONTENT = TOOLS.replace(
+    "message.tool_calls or []", "([] if message.content else message.tool_calls or [])"
+)
+TOOLS_OR_THINKING = TOOLS.replace(
+    "{{ message.content }}",
+    "{% if message.thinking and message.content and message.tool_calls %}"
+    "{{ raise_exception('both') }}{% endif %}{{ message.thinking }}{{ message.content }}",
+)
+TOOLS_DESCRIBED = TOOLS.replace(
+    "{% if tools %}",
+    "{% for tool in tools or [] %}{% for name, each in tool.function.parameters.properties.items()"
+    " %}{{ name + ': ' + each.description }}{% endfor %}{% endfor %}{% if tools %}",
+)
+TOOLS_IN_FUNCTIONS = TOOLS.replace("{{ tools | tojson }}", "").replace(
+    "{% if tools %}", "{{ functions + datetime }}{% if tools %}"
+)
+TOOLS_APPENDED = "{% set seen = [] %}" + TOOLS.replace(
+    "CALL", "{% set _ = seen.append(call.id) %}CALL"
+)
+TOOLS_WITHOUT_CALLS = TOOLS.replace("CALL {{ call.id }}", "{% if false %}").replace(
+    "arguments | tojson }}", "arguments | tojson }}{% endif %}"
+)
+"""Each lets one thing of `TOOLS` be missed."""

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cria.errors import RequestError
-from cria.prompt import chat_template
+from cria.prompt import template_program
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import load_text_side
 from cria.prompt.tokenizer import Tokenizer
@@ -79,10 +79,8 @@ def test_a_refusal_is_passed_on() -> None:
         "{{ [][1].x }}",
         "{{ '{' | from_json }}",
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
-        "{{ range(1000000) }}",
         "{{ messages.append(1) }}",
         "{{ thinking() }}",
-        "{{ 'x' * 10 ** 18 }}",
     ],
 )
 def test_a_failure_is_a_bad_request(source: str) -> None:
@@ -100,7 +98,7 @@ def test_arguments_nested_without_end_are_a_bad_request() -> None:
 
 
 def test_the_output_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_template, "MAX_PROMPT_CHARACTERS", 1000)
+    monkeypatch.setattr(template_program, "MAX_PROMPT_CHARACTERS", 1000)
     template = make("{% for i in range(99999) %}{{ messages[0].content }}{% endfor %}")
     assert "more than 1000 characters" in refused(template)
 

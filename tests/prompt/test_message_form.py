@@ -1,47 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
+import json
 
-import pytest
+from cria.prompt.message_form import REASONING_FIELDS, MessageForm
+from tests.prompt.conversations import SYSTEM, USER, call, calling, tool
 
-from cria.prompt.chat_template import ChatTemplate
-from cria.prompt.message_form import MessageForm
-from tests.prompt import templates
-
-SYSTEM = {"role": "system", "content": "Be brief."}
 LATE = {"role": "system", "content": "In French."}
-USER = {"role": "user", "content": "Hi"}
 ANSWER = {"role": "assistant", "content": "Yes?"}
 
 
-def call(arguments: object) -> dict[str, Any]:
-    function = {"name": "f", "arguments": arguments}
-    calls = [{"id": "c", "type": "function", "function": function}]
-    return {"role": "assistant", "content": "", "tool_calls": calls}
-
-
-def arguments_of(message: dict[str, Any]) -> object:
-    return message["tool_calls"][0]["function"]["arguments"]
-
-
-@pytest.mark.parametrize(
-    ("source", "form"),
-    [
-        (templates.CHATML, MessageForm()),
-        (templates.NO_SYSTEM, MessageForm(system_role="nowhere")),
-        (templates.SYSTEM_FIRST, MessageForm(system_role="first")),
-        (templates.ARGUMENTS_AS_TEXT, MessageForm(arguments_as_dict=False)),
-        (templates.PRINTS_ARGUMENTS, MessageForm(arguments_as_dict=False)),
-        (templates.DROPS_THINKING, MessageForm()),
-        ("", MessageForm()),
-    ],
-)
-def test_the_probe_finds_what_a_template_takes(source: str, form: MessageForm) -> None:
-    assert ChatTemplate(source, "<s>", "</s>").form == form
-
-
 def test_by_default_messages_stay_as_they_are() -> None:
-    messages = [SYSTEM, USER, ANSWER, LATE, USER]
+    messages = [SYSTEM, USER, ANSWER, LATE, USER, calling(call())]
     assert MessageForm().normalise(messages) == messages
 
 
@@ -54,27 +23,52 @@ def test_system_messages_become_the_first_one() -> None:
 
 def test_system_messages_join_the_first_user_message() -> None:
     form = MessageForm(system_role="nowhere")
-    joined = {"role": "user", "content": "Be brief.\n\nIn French.\n\nHi"}
+    joined = {"role": "user", "content": "Be brief.\n\nIn French.\n\nWeather?"}
     assert form.normalise([SYSTEM, ANSWER, USER, LATE, USER]) == [ANSWER, joined, USER]
     assert form.normalise([SYSTEM]) == [{"role": "user", "content": "Be brief."}]
     assert form.normalise([USER]) == [USER]
-    assert USER["content"] == "Hi"
+    assert USER["content"] == "Weather?"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "as_dict", "as_text"),
-    [
-        ('{"a": "\\u003cs>"}', {"a": "<s>"}, '{"a": "<s>"}'),
-        ({"a": "é"}, {"a": "é"}, '{"a": "é"}'),
-        ("", {}, "{}"),
-        ("not json", "not json", "not json"),
-        ("[1]", "[1]", "[1]"),
-    ],
-)
-def test_arguments_are_an_object_or_its_text(
-    arguments: object, as_dict: object, as_text: str
-) -> None:
-    message = call(arguments)
-    assert arguments_of(MessageForm().normalise([message])[0]) == as_dict
-    assert arguments_of(MessageForm(arguments_as_dict=False).normalise([message])[0]) == as_text
-    assert arguments_of(message) == arguments
+def test_no_content_is_an_empty_one() -> None:
+    (message,) = MessageForm().normalise([{"role": "assistant", "content": None}])
+    assert message["content"] == ""
+
+
+def test_thinking_has_all_its_names() -> None:
+    for name in REASONING_FIELDS:
+        (message,) = MessageForm().normalise([ANSWER | {name: "Hm."}])
+        assert {field: message[field] for field in REASONING_FIELDS} == dict.fromkeys(
+            REASONING_FIELDS, "Hm."
+        )
+    assert MessageForm().normalise([ANSWER | {"thinking": ""}]) == [ANSWER | {"thinking": ""}]
+
+
+def test_a_content_beside_calls_can_join_the_thinking() -> None:
+    form = MessageForm(joins_thinking=True)
+    (message,) = form.normalise([calling(call(), content="Wait.", thinking="Hm.")])
+    assert (message["content"], message["thinking"]) == ("", "Hm.\n\nWait.")
+    (message,) = form.normalise([ANSWER | {"thinking": "Hm."}])
+    assert (message["content"], message["thinking"]) == ("Yes?", "Hm.")
+
+
+def test_without_tools_there_is_no_such_variable() -> None:
+    assert MessageForm().variables([USER], None) == {"messages": [USER]}
+    assert MessageForm().variables([USER], []) == {"messages": [USER]}
+    assert MessageForm().variables([USER], [tool()])["tools"] == [tool()]
+
+
+def test_functions_are_text() -> None:
+    form = MessageForm(supplies_functions=True)
+    given = form.variables([USER], [tool()])
+    assert json.loads(given["functions"]) == [tool()]
+    assert json.loads(form.variables([USER], None)["functions"]) == []
+    assert given["datetime"].count(" ") == 2
+
+
+def test_what_may_be_changed_is_a_copy() -> None:
+    tools, messages = [tool()], [calling(call())]
+    given = MessageForm(may_append=True).variables(messages, tools)
+    assert given["tools"] == tools and given["tools"][0] is not tools[0]
+    given["messages"][0]["tool_calls"].append(1)
+    assert len(messages[0]["tool_calls"]) == 1

@@ -57,13 +57,11 @@ def test_the_time_on_the_clock_is_limited_too(monkeypatch: pytest.MonkeyPatch) -
     "source",
     [
         MEMORY_BOMB,
-        # Constants are computed by the compiler, which goes on when that fails.
-        "{% if messages is none %}{{ 'a' * 10 ** 10 }}{% endif %}",
+        "{{ range(10 ** 9) }}",
         # Only in the conversation of a probe, which takes any failure for an answer.
         "{% for m in messages if m.tool_calls %}{% set n = 10 ** 10 %}{{ 'a' * n }}{% endfor %}",
     ],
 )
-@pytest.mark.skipif(sys.platform == "darwin", reason="macOS limits no process's memory")
 def test_memory_is_limited_wherever_it_is_asked_for(source: str) -> None:
     assert problem_of(source, "<s>", "</s>") == TOO_MUCH
 

@@ -42,6 +42,7 @@ def props_of(generation: Generation) -> Props:
         bos_token=special.bos or "",
         eos_token=special.eos or "",
         build_info=SYSTEM_FINGERPRINT,
+        chat_template_tool_use=generation.text.tool_template_source or msgspec.UNSET,
     )
 
 
