@@ -100,11 +100,12 @@ def read_space(source: Source, limit: int | None = None) -> Reading[str]:
     found: list[str] = []
     size = 0
     while True:
-        match = _SPACE.match(source.text, source.pos)
+        end = len(source.text) if limit is None else source.pos + limit - size
+        match = _SPACE.match(source.text, source.pos, end)
         assert match
         found.append(source.take(match.end()))
         size += len(found[-1])
-        if source.pos < len(source.text) or source.is_closed or (limit and size > limit):
+        if source.pos < len(source.text) or source.is_closed or size == limit:
             return "".join(found)
         yield
 
