@@ -173,7 +173,7 @@ def read_until(
     """
     marks = Marks.of(*map(trigger, literals))
     size = 0
-    while limit is None or size <= limit:
+    while True:
         window, base = source.text, 0
         if limit is not None:
             base = source.pos
@@ -181,6 +181,8 @@ def read_until(
         found = marks.search(window, source.pos - base)
         size += base + found.start - source.pos
         sink(source.take(base + found.start))
+        if limit is not None and size > limit:
+            return None
         if found.is_whole:
             number = yield from try_literal(source, *literals)
             if number is not None:
@@ -194,4 +196,3 @@ def read_until(
             return None
         else:
             yield
-    return None
