@@ -100,11 +100,12 @@ def read_space(source: Source, limit: int | None = None) -> Reading[str]:
     found: list[str] = []
     size = 0
     while True:
-        match = _SPACE.match(source.text, source.pos)
+        end = len(source.text) if limit is None else source.pos + limit - size
+        match = _SPACE.match(source.text, source.pos, end)
         assert match
         found.append(source.take(match.end()))
         size += len(found[-1])
-        if source.pos < len(source.text) or source.is_closed or (limit and size > limit):
+        if source.pos < len(source.text) or source.is_closed or size == limit:
             return "".join(found)
         yield
 
@@ -172,7 +173,7 @@ def read_until(
     """
     marks = Marks.of(*map(trigger, literals))
     size = 0
-    while limit is None or size <= limit:
+    while True:
         window, base = source.text, 0
         if limit is not None:
             base = source.pos
@@ -180,6 +181,8 @@ def read_until(
         found = marks.search(window, source.pos - base)
         size += base + found.start - source.pos
         sink(source.take(base + found.start))
+        if limit is not None and size > limit:
+            return None
         if found.is_whole:
             number = yield from try_literal(source, *literals)
             if number is not None:
@@ -193,4 +196,3 @@ def read_until(
             return None
         else:
             yield
-    return None

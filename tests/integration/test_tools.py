@@ -68,7 +68,8 @@ def client(server: RealServer) -> openai.OpenAI:
 
 def question(**options: Any) -> dict[str, Any]:
     usual = {"model": "smollm2", "messages": [ASKED], "max_tokens": 96, "seed": 1}
-    return {**usual, "tools": [WEATHER], **options}
+    # A model this small may not know when it has called enough.
+    return {**usual, "tools": [WEATHER], "parallel_tool_calls": False, **options}
 
 
 def ask(client: openai.OpenAI, **options: Any) -> ChatCompletion:
@@ -113,7 +114,7 @@ def test_a_named_call(client: openai.OpenAI, server: RealServer) -> None:
 
 
 def test_a_call_without_arguments(client: openai.OpenAI) -> None:
-    answer = ask(client, tool_choice="required", tools=[STOP], parallel_tool_calls=False)
+    answer = ask(client, tool_choice="required", tools=[STOP])
     (call,) = answer.choices[0].message.tool_calls or ()
     assert call.type == "function" and json.loads(call.function.arguments) == {}
 
@@ -136,7 +137,12 @@ def test_no_calls_at_all(server: RealServer) -> None:
 
 @pytest.mark.parametrize("temperature", [0, 1])
 def test_a_stream_of_calls(client: openai.OpenAI, temperature: float) -> None:
-    options = question(tool_choice="required", tools=[WEATHER, BOOK], temperature=temperature)
+    options = question(
+        tool_choice="required",
+        tools=[WEATHER, BOOK],
+        temperature=temperature,
+        parallel_tool_calls=True,
+    )
     plain = client.chat.completions.create(**options).choices[0]
     ids, names, texts = [], [], []
     for chunk in client.chat.completions.create(**options, stream=True):
@@ -151,10 +157,11 @@ def test_a_stream_of_calls(client: openai.OpenAI, temperature: float) -> None:
                 assert call.index == len(texts) - 1  # the one before is complete
                 assert (call.id, call.type, call.function.name) == (None, None, None)
                 texts[-1] += call.function.arguments
-    assert chunk.choices[0].finish_reason == plain.finish_reason == "tool_calls"
+    assert chunk.choices[0].finish_reason == plain.finish_reason
+    assert plain.finish_reason in ("tool_calls", "length")  # it may go on calling
     expected = [(c.function.name, c.function.arguments) for c in plain.message.tool_calls]
     assert list(zip(names, texts, strict=True)) == expected
-    assert len(set(ids)) == len(ids)
+    assert len(set(ids)) == len(ids) > 0
 
 
 def test_the_streaming_helper_ends_with_one_call(client: openai.OpenAI) -> None:
@@ -166,7 +173,7 @@ def test_the_streaming_helper_ends_with_one_call(client: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_one_call_at_most(client: openai.OpenAI, seed: int) -> None:
-    answer = ask(client, tool_choice="required", parallel_tool_calls=False, seed=seed)
+    answer = ask(client, tool_choice="required", seed=seed)
     assert check_calls(answer.choices[0]) == ["get_weather"]
 
 
@@ -329,7 +336,6 @@ def test_a_forced_call_fits_every_time(client: openai.OpenAI) -> None:
             client,
             tools=[WEATHER, BOOK],
             tool_choice="required",
-            parallel_tool_calls=False,
             temperature=1,
             seed=seed * 100,
             n=5,
