@@ -189,8 +189,8 @@ def read_until(
                 return number
             size += 1
             sink(source.take(source.pos + 1))
-        elif base + len(window) < len(source.text):
-            return None
+        elif found.start and base + len(window) < len(source.text):
+            continue
         elif source.is_closed:
             sink(source.take(len(source.text)))
             return None

@@ -124,6 +124,9 @@ def test_text_up_to_a_mark_has_a_limit() -> None:
         reading = read_until(source, [">"], lambda text: None, 10)
         assert run(source, reading, list(chunks)) is None
         assert not source.is_over
+    for chunks in splits("a" * 9 + "<end>" + "b" * 20):
+        source = Source()
+        assert run(source, read_until(source, ["<end>"], lambda text: None, 10), list(chunks)) == 0
 
 
 def test_holds_can_be_nested() -> None:
