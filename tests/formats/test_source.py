@@ -13,6 +13,7 @@ from cria.formats.source import (
     read_space,
     read_until,
     read_word,
+    skip_exactly,
     trigger,
     try_literal,
 )
@@ -145,3 +146,17 @@ def test_holds_can_be_nested() -> None:
     source.pos = 2
     source.add("g")
     assert source.text == "cdefg"
+
+
+def test_blanks_that_belong_to_a_mark() -> None:
+    for chunks in splits("a\n\n</b>c"):
+        source, found = Source(), list[str]()
+        assert run(source, read_until(source, ["\n</b>"], found.append), list(chunks)) == 0
+        assert "".join(found) == "a\n"
+
+
+def test_passing_a_text() -> None:
+    for text, rest in [("\n\na", "\na"), ("a", "a"), ("", "")]:
+        source = Source()
+        run(source, skip_exactly(source, "\n"), list(text))
+        assert source.text[source.pos :] == rest
