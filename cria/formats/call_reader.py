@@ -131,6 +131,8 @@ class CallReader:
 
     def _read_text(self, text: str) -> Reading[bool]:
         others = self._spellings.get(text, ())
+        if self.is_marked and not text.strip():
+            return True
         if not others:
             return (yield from read_literal(self._source, text))
         return (yield from try_literal(self._source, text, *others)) is not None
