@@ -19,6 +19,7 @@ from cria.formats.source import (
     read_space,
     read_until,
     read_word,
+    skip_exactly,
     trigger,
     try_literal,
 )
@@ -130,6 +131,8 @@ class CallReader:
 
     def _read_text(self, text: str) -> Reading[bool]:
         others = self._spellings.get(text, ())
+        if self.is_marked and not text.strip():
+            return True
         if not others:
             return (yield from read_literal(self._source, text))
         return (yield from try_literal(self._source, text, *others)) is not None
@@ -168,7 +171,9 @@ class CallReader:
 
     def _read_raw(self) -> Reading[bool]:
         sink = partial(self._flow.put, PieceKind.ARGUMENTS)
-        end = self._raw_end()
+        before, end = self._before[-1], self._raw_end()
+        if isinstance(before, str):
+            yield from skip_exactly(self._source, before[len(before.rstrip()) :])
         number = yield from read_until(self._source, [end] if end else [], sink)
         return number is not None or not end
 

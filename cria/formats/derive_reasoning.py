@@ -36,7 +36,7 @@ _TAG_AT_START = re.compile(_TAG)
 
 def derive_reasoning(draw: Draw, source: str) -> ReasoningFormat | None:
     """None for a template that knows of no thinking; `source` is the template itself."""
-    for text in _draw_thinking(draw):
+    for text in _draw_thinking(draw) if any(field in source for field in _FIELDS) else ():
         before, _, after = text.partition(_THOUGHT)
         for format in (*KNOWN.values(), *_cut(before, after)):
             if _is_true(format, before, after):

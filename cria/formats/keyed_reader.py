@@ -114,7 +114,8 @@ class KeyedReader:
             parts: list[str] = []
             if (yield from read_until(source, [keyed.value_close], parts.append)) is None:
                 return None
-            text = _without_blanks("".join(parts), opened, keyed.value_close)
+            # The blanks at the end of the mark before are the mark's.
+            text = "".join(parts).removeprefix(opened[len(opened.rstrip()) :])
             return tagged_to_json(text, types, is_text)
         is_python = keyed.values == "python"
         quotes = ("'", '"') if is_python else (self._quote,)
@@ -131,10 +132,3 @@ class KeyedReader:
         else:
             self._sink(f"{', ' if self._num_pairs else '{'}{dump_json(key)}: {value}")
         self._num_pairs += 1
-
-
-def _without_blanks(text: str, opened: str, closed: str) -> str:
-    """Without the blanks that belong to the marks around it."""
-    before = opened[len(opened.rstrip()) :]
-    after = closed[: len(closed) - len(closed.lstrip())]
-    return text.removeprefix(before).removesuffix(after)

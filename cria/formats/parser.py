@@ -111,13 +111,14 @@ class AnswerParser:
         return True
 
     def _try_mark(self) -> Reading[bool]:
-        """A header, or calls."""
-        if (yield from try_literal(self._source, *self._headers)) is not None:
-            self._dropped = _NEWLINES
+        """Calls, or a header; calls may begin with what is a header by itself."""
+        may_call = self._flow.is_fresh or not self._is_whole
+        if self._calls and may_call and (yield from self._calls.read()):
             return True
-        if not self._calls or (self._is_whole and not self._flow.is_fresh):
+        if (yield from try_literal(self._source, *self._headers)) is None:
             return False
-        return (yield from self._calls.read())
+        self._dropped = _NEWLINES
+        return True
 
     def _read_content(self) -> Reading[None]:
         """Up to the next mark that is one, or to the end."""

@@ -95,6 +95,10 @@ def trigger(literal: str) -> str:
     return atoms[0][0] if atoms else ""
 
 
+def _spaced_trigger(literal: str) -> str:
+    return literal[: len(literal) - len(literal.lstrip())] + trigger(literal)
+
+
 def read_space(source: Source, limit: int | None = None) -> Reading[str]:
     """The blanks that come next, up to a number of characters."""
     found: list[str] = []
@@ -153,6 +157,15 @@ def _read_atom(source: Source, atom: str) -> Reading[bool]:
         yield
 
 
+def skip_exactly(source: Source, text: str) -> Reading[None]:
+    """Pass this text if it comes next."""
+    source.hold()
+    if (yield from _read_atom(source, text)):
+        source.let_go()
+    else:
+        source.back()
+
+
 def try_literal(source: Source, *literals: str) -> Reading[int | None]:
     """Which of these texts comes next; with none of them nothing is read."""
     for number, literal in enumerate(literals):
@@ -169,9 +182,10 @@ def read_until(
 ) -> Reading[int | None]:
     """Give the text before the first of these to `sink` as it comes; which it was.
 
-    None if the answer ends before, or if there were more than `limit` characters.
+    Blanks with which such a text begins are no part of what is before it. None if the answer ends
+    before, or if there were more than `limit` characters.
     """
-    marks = Marks.of(*map(trigger, literals))
+    marks = Marks.of(*map(trigger, literals), *map(_spaced_trigger, literals))
     size = 0
     while True:
         window, base = source.text, 0
@@ -189,8 +203,8 @@ def read_until(
                 return number
             size += 1
             sink(source.take(source.pos + 1))
-        elif base + len(window) < len(source.text):
-            return None
+        elif found.start and base + len(window) < len(source.text):
+            continue
         elif source.is_closed:
             sink(source.take(len(source.text)))
             return None

@@ -58,3 +58,9 @@ def test_what_calls_begin_with(name: str, marks: tuple[str, ...]) -> None:
     reader = CallReader(Source(), Flow(), FORMATS[name][0], TOOLS, SPECIAL)
     assert reader.marks == marks
     assert reader.is_marked == (name != "functionary")
+
+
+def test_blanks_behind_a_name_may_be_missing_where_a_mark_tells_the_call() -> None:
+    text = SPECIAL.marked("<tool_call>f</tool_call>")
+    assert called(read("glm", text)[1]) == [("f", "{}")]
+    assert not read("functionary", "f{}")[0]

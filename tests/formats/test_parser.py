@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cria.formats.parser import AnswerParser, ReadableTool
 from cria.formats.pieces import Piece, PieceKind
-from cria.formats.reasoning_format import GPT_OSS, THINK
+from cria.formats.reasoning_format import GPT_OSS, SOLAR, THINK
 from cria.formats.special import MARK, SpecialTexts, unmarked
 from cria.formats.tool_format import HERMES
 from tests.every_split import splits
@@ -126,6 +126,12 @@ class TestThinking:
 
 
 class TestCalls:
+    def test_one_that_begins_like_a_header(self) -> None:
+        tools = HERMES._replace(begin="<|begin|>assistant<|calls|>")
+        text = f"<|think|>a<|end|><|begin|>assistant<|calls|>{CALL}"
+        expected = [reasoning("a"), *call("f", '{"a": "}\\""}')]
+        assert read(text, tools=tools, reasoning=SOLAR) == expected
+
     def test_blanks_around_them_are_no_text(self) -> None:
         arguments = '{"a": "}\\""}'
         assert read(f"Hi \n{CALL}\n\n{CALL} bye ") == [
@@ -186,7 +192,13 @@ class TestCalls:
     def test_raw_text(self) -> None:
         tool = ReadableTool("f", {}, is_raw=True)
         text = '<tool_call>\n{"name": "f", "arguments": a} {"b"}\n</tool_call>'
-        assert read(text, callable=[tool]) == call("f", ' a} {"b"')
+        assert read(text, callable=[tool]) == call("f", 'a} {"b"')
+        text = SPECIAL.marked(
+            "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n\na\n```\n"
+            "\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
+        )
+        kwargs = {"special": SPECIAL, "tools": FORMATS["deepseek"][0], "callable": [tool]}
+        assert read(text, **kwargs) == call("f", "\na\n```\n")
 
     def test_no_mark_is_ever_seen(self) -> None:
         text = SPECIAL.marked('<tool_call>\n{"name": "f", "arguments": {"a": "<|call|>"}}<|end|>')

@@ -13,6 +13,7 @@ from cria.formats.source import (
     read_space,
     read_until,
     read_word,
+    skip_exactly,
     trigger,
     try_literal,
 )
@@ -124,6 +125,9 @@ def test_text_up_to_a_mark_has_a_limit() -> None:
         reading = read_until(source, [">"], lambda text: None, 10)
         assert run(source, reading, list(chunks)) is None
         assert not source.is_over
+    for chunks in splits("a" * 9 + "<end>" + "b" * 20):
+        source = Source()
+        assert run(source, read_until(source, ["<end>"], lambda text: None, 10), list(chunks)) == 0
 
 
 def test_holds_can_be_nested() -> None:
@@ -142,3 +146,17 @@ def test_holds_can_be_nested() -> None:
     source.pos = 2
     source.add("g")
     assert source.text == "cdefg"
+
+
+def test_blanks_that_belong_to_a_mark() -> None:
+    for chunks in splits("a\n\n</b>c"):
+        source, found = Source(), list[str]()
+        assert run(source, read_until(source, ["\n</b>"], found.append), list(chunks)) == 0
+        assert "".join(found) == "a\n"
+
+
+def test_passing_a_text() -> None:
+    for text, rest in [("\n\na", "\na"), ("a", "a"), ("", "")]:
+        source = Source()
+        run(source, skip_exactly(source, "\n"), list(text))
+        assert source.text[source.pos :] == rest
