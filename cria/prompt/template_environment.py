@@ -110,7 +110,7 @@ def _refuse(message: object) -> NoReturn:
 
 
 def _format_now(format: str) -> str:
-    template_guards.check_format(format, format.count("%"), "")
+    template_guards.check_percent(format, "")
     return datetime.now().strftime(format)
 
 

@@ -67,3 +67,35 @@ def test_the_sandbox_holds(source: str) -> None:
     assert "class" not in text
     assert "root:" not in text
     assert messages == [{}]
+
+
+def test_a_namespace_is_not_spelled_out() -> None:
+    assert render("{% set ns = namespace(a=1) %}{% set ns.b = 2 %}{{ ns }}{{ ns.a + ns.b }}") == (
+        "<namespace>3"
+    )
+
+
+def test_lists_can_be_changed_where_that_is_asked_for() -> None:
+    source = "{% set l = [1] %}{% set _ = l.append(2) %}{{ l }}{% set _ = l.pop() %}{{ l }}"
+    template = make_environment(may_append=True).from_string(source)
+    assert template.render() == "[1, 2][1]"
+    with pytest.raises(SecurityError):
+        render(source)
+    for other in ("{{ l.clear() }}", "{{ l.sort() }}", "{{ {}.update(a=1) }}"):
+        with pytest.raises(SecurityError):
+            make_environment(may_append=True).from_string(other).render(l=[1])
+
+
+@pytest.mark.parametrize("indent", ["'-'", "17"])
+def test_json_is_indented_by_a_few_blanks(indent: str) -> None:
+    with pytest.raises(TemplateError):
+        render("{{ [1] | tojson(indent=" + indent + ") }}")
+
+
+def test_there_is_no_text_of_no_meaning() -> None:
+    assert render("{{ lipsum is defined }}") == "False"
+
+
+def test_a_format_of_the_date_is_checked() -> None:
+    with pytest.raises(TemplateError):
+        render("{{ strftime_now('%99999999d') }}")
