@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -19,6 +20,13 @@ def test_json_is_written_as_models_know_it() -> None:
     assert render("{{ x | map('upper') | tojson }}", x=["a"]) == '["A"]'
     assert render("{{ x | tojson }}", x=object).startswith('"<class')
     assert render("{{ ('[1]' | from_json)[0] }}") == "1"
+
+
+def test_seams_are_no_part_of_ascii() -> None:
+    text = "<\U000f0000|é\\udb80\\udc00\\\U000f0001"
+    written = render("{{ x | tojson(ensure_ascii=true) }}", x=text)
+    assert json.loads(written) == text
+    assert [char for char in written if char > "~"] == ["\U000f0000", "\U000f0001"]
 
 
 def test_blocks_leave_no_blank_lines() -> None:
