@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from cria.cli.options import serve_options
 from cria.cli.progress import make_progress
@@ -36,13 +37,13 @@ def run(spec: str, options: dict[str, Any]) -> None:
     # Not before this line: importing it changes the standard library.
     from cria.server import serve as server
 
-    template_file = options["chat_template_file"]
-    if template_file is not None:
-        options["chat_template"] = server.read_template(template_file)
     config = make_config(ServerConfig, options)
     server.prepare(config.log_level)
     listener = server.bind(config.host, config.port)
     server.check_setup()
+    if options["chat_template_file"] is not None:
+        source = server.read_template(options["chat_template_file"])
+        config = msgspec.structs.replace(config, chat_template=source)
     path = resolve(spec, make_progress(spec))
     engine_config = make_config(EngineConfig, {**options, "model_path": str(path)})
     server.serve(listener, engine_config, config, click.echo)

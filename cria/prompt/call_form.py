@@ -14,8 +14,8 @@ _ID_LENGTH = 9
 
 
 def uses_tools(messages: list[Message]) -> bool:
-    """Whether there are calls or results among them."""
-    return any(m.get("tool_calls") or m["role"] == "tool" for m in messages)
+    """Whether there may be calls or results among them."""
+    return any(m["role"] == "tool" or "tool_calls" in m for m in messages)
 
 
 def with_matched_results(messages: list[Message]) -> list[Message]:

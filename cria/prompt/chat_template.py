@@ -88,9 +88,10 @@ class ChatTemplate:
 
         With `continue_last` it ends with the content of the last message. Tools have OpenAI's form.
         """
-        program = self._for_tools if tools or uses_tools(messages) else self._plain
+        has_tools = bool(tools) or uses_tools(messages)
+        program = self._for_tools if has_tools else self._plain
         try:
-            if program is self._for_tools and not self.takes_tools:
+            if has_tools and not self.takes_tools:
                 messages, tools = tools_as_text(messages, tools), None
             given = {**(kwargs or {}), **program.form.variables(messages, tools)}
             seam = self._seam_for(program, given)

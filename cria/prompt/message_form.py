@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from cria.prompt.call_form import (
     Message,
+    uses_tools,
     with_arguments,
     with_descriptions,
     with_matched_results,
@@ -24,6 +25,7 @@ from cria.prompt.call_form import (
 SystemRole = Literal["anywhere", "first", "nowhere"]
 REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
 """What templates call the thinking of an earlier answer."""
+_NO_REASONING = frozenset(REASONING_FIELDS).isdisjoint
 
 
 class MessageForm(NamedTuple):
@@ -50,8 +52,16 @@ class MessageForm(NamedTuple):
     """Beside calls, it takes thinking or a content, not both."""
 
     def normalise(self, messages: list[Message]) -> list[Message]:
-        """Copies of the messages in this form."""
-        messages = with_matched_results([_with_content(message) for message in messages])
+        """The messages in this form; those that change are copies."""
+        messages = [_with_content(message) for message in messages]
+        if uses_tools(messages):
+            messages = self._with_calls(messages)
+        if self.system_role == "first":
+            return _system_first(messages)
+        return messages if self.system_role == "anywhere" else _system_in_user(messages)
+
+    def _with_calls(self, messages: list[Message]) -> list[Message]:
+        messages = with_matched_results(messages)
         if self.joins_thinking:
             messages = [_with_joined_thinking(message) for message in messages]
         if self.separate_content:
@@ -60,10 +70,7 @@ class MessageForm(NamedTuple):
             messages = with_single_calls(messages)
         if self.short_ids:
             messages = with_short_ids(messages)
-        messages = with_arguments(messages, as_dict=self.arguments_as_dict)
-        if self.system_role == "first":
-            return _system_first(messages)
-        return messages if self.system_role == "anywhere" else _system_in_user(messages)
+        return with_arguments(messages, as_dict=self.arguments_as_dict)
 
     def variables(
         self, messages: list[Message], tools: list[dict[str, Any]] | None
@@ -80,6 +87,8 @@ class MessageForm(NamedTuple):
 
 def _with_content(message: Message) -> Message:
     """A text for every content, and the thinking under each of its names."""
+    if message.get("content") is not None and _NO_REASONING(message):
+        return message
     texts = [message[name] for name in REASONING_FIELDS if message.get(name)]
     thinking = dict.fromkeys(REASONING_FIELDS, texts[0]) if texts else {}
     content = message.get("content")

@@ -23,6 +23,8 @@ MAX_CHARACTERS = 32 * 1024 * 1024
 MAX_TOTAL = 16 * MAX_CHARACTERS
 """Of all such texts together, as far as they are `LARGE`."""
 LARGE = 10_000
+_ITEM_CHARACTERS = 4
+"""Of quotes, commas and blanks around each part of a list."""
 
 Item = TypeVar("Item")
 
@@ -86,9 +88,7 @@ def take(size: int) -> None:
 
 def fits(value: Any) -> Any:
     """The same value, which has just been made."""
-    if type(value) is not str and not isinstance(value, (str, list, tuple)):
-        return value
-    if len(value) > LARGE:
+    if isinstance(value, (str, list, tuple)) and len(value) > LARGE:
         _budget.get().take(len(value))
     return value
 
@@ -116,7 +116,7 @@ def size_of(value: Any) -> int:
             tick()
             rest += item
             rest += item.values() if isinstance(item, dict) else ()
-        size += 1
+        size += _ITEM_CHARACTERS
         if size > MAX_CHARACTERS:
             raise RenderLimit("it makes too much of them")
     return size

@@ -8,6 +8,7 @@ given or read a file. What it may spend is in `render_limits`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from types import BuiltinMethodType
@@ -24,6 +25,8 @@ from cria.prompt.render_limits import RenderLimit, fits, take
 from cria.prompt.template_compiler import RUNTIME, LimitedCodeGenerator, add_ticks
 from cria.prompt.template_filters import limit_filters
 
+_ESCAPED_SEAM = re.compile(r"(?<!\\)((?:\\\\)*)(\\udb[89ab][0-9a-f]\\ud[c-f][0-9a-f]{2})")
+"""A private character of `control_text` in ASCII; it has to stay what it is."""
 _MAX_INDENT = 16
 _LIST_CHANGES = frozenset(("append", "extend", "insert", "pop"))
 """Methods of lists that a few templates use on lists of their own."""
@@ -110,7 +113,7 @@ def _refuse(message: object) -> NoReturn:
 
 
 def _format_now(format: str) -> str:
-    template_guards.check_format(format, format.count("%"), "")
+    template_guards.check_percent(format, "")
     return datetime.now().strftime(format)
 
 
@@ -146,8 +149,13 @@ def _to_json(
     )
     if indent is None:
         text: str = fits(encoder.encode(value))
-        return text
-    return "".join(_limited(encoder.iterencode(value)))
+    else:
+        text = "".join(_limited(encoder.iterencode(value)))
+    return _ESCAPED_SEAM.sub(_unescape, text) if ensure_ascii else text
+
+
+def _unescape(escaped: re.Match[str]) -> str:
+    return escaped[1] + str(json.loads(f'"{escaped[2]}"'))
 
 
 def _limited(parts: Iterator[str]) -> Iterator[str]:

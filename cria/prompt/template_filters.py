@@ -8,7 +8,7 @@ from typing import Any
 
 from cria.prompt.render_limits import RenderLimit, size_of, take, watched
 from cria.prompt.template_guards import (
-    check_format,
+    check_percent,
     check_replace,
     check_strip,
     check_width,
@@ -97,7 +97,7 @@ def _wordwrap(value: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _format(value: Any, *args: Any, **kwargs: Any) -> Any:
-    check_format(str(value), str(value).count("%"), kwargs or list(args))
+    check_percent(str(value), kwargs or list(args))
     return value
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
+from string import Formatter
 from typing import Any
 
 from cria.prompt.render_limits import LARGE, RenderLimit, fits, size_of, take, watched
@@ -17,7 +18,8 @@ _MAX_BITS = 4096
 _MAX_STRIPPED = 1000
 """Characters to strip: each character of the text is looked for among them."""
 _MAX_PIECES = 1_000_000
-_WIDE = re.compile(r"\d{5,}|\*|\{[^{}]*\{")
+_WIDE_PERCENT = re.compile(r"%(\([^)]*\))?[^%a-zA-Z]*(\d{5}|\*)")
+_WIDE_SPEC = re.compile(r"\d{5}|\{")
 """In a format: widths of five digits, or such as come from the arguments."""
 
 
@@ -40,14 +42,29 @@ def power(base: Any, exponent: Any) -> Any:
 def modulo(left: Any, right: Any) -> Any:
     """`%`, for numbers and formats."""
     if isinstance(left, str):
-        check_format(left, left.count("%"), right)
+        check_percent(left, right)
     return left % right
 
 
-def check_format(text: str, num_places: int, arguments: Any) -> None:
+def check_percent(text: str, arguments: Any) -> None:
     """Raise for a format that would be long with these arguments at each of its places."""
-    if _WIDE.search(text):
+    is_wide = _WIDE_PERCENT.search(text) is not None
+    _check_format(text, text.count("%"), arguments, is_wide=is_wide)
+
+
+def _check_braces(text: str, arguments: Any) -> None:
+    try:
+        specs = [spec or "" for _, _, spec, _ in Formatter().parse(text)]
+    except ValueError:
+        return  # Formatting says so, too.
+    is_wide = any(map(_WIDE_SPEC.search, specs))
+    _check_format(text, len(specs), arguments, is_wide=is_wide)
+
+
+def _check_format(text: str, num_places: int, arguments: Any, *, is_wide: bool) -> None:
+    if is_wide:
         raise RenderLimit("a format is too wide")
+    # Each place may be as wide as four digits say.
     take(len(text) + num_places * (size_of(arguments) + 10_000 * (num_places > 100)))
 
 
@@ -131,7 +148,7 @@ def guard_format(format_text: str, method: Callable[..., str]) -> Callable[..., 
     """Of `str.format` and `str.format_map`, which the sandbox has made safe."""
 
     def guarded(*args: Any, **kwargs: Any) -> str:
-        check_format(format_text, format_text.count("{"), [*args, kwargs])
+        _check_braces(format_text, [*args, kwargs])
         return method(*args, **kwargs)
 
     return guarded

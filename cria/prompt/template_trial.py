@@ -1,9 +1,10 @@
 """Try a model's chat template where it can do no harm: `python -m cria.prompt.template_trial`.
 
-A template is a program that came with the model. Two nested loops run for hours, in a call that
-nothing can interrupt, and Jinja computes constants already while it compiles. So whatever would be
-done with it first is done in a child process that has little time and little memory. The child has
-the template as JSON on its standard input and says with its exit code how it went.
+A template is a program that came with the model. What it may do to a request is limited
+(`render_limits`); but when a model is loaded, it is compiled and rendered many times, and a server
+that spends all these limits does not start. So whatever is done with a template first is done in a
+child process that has little time and little memory. The child has the template as JSON on its
+standard input and says with its exit code how it went.
 """
 
 from __future__ import annotations

@@ -36,6 +36,10 @@ class RecordingServer:
     def check_setup(self) -> None:
         self.calls.append("check_setup")
 
+    def read_template(self, path: str) -> str:
+        self.calls.append("read_template")
+        return f"the template in {path}"
+
     def serve(
         self,
         listener: str,

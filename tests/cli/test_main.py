@@ -50,6 +50,15 @@ def test_a_failure_is_one_sentence_and_code_1(tmp_path: Path) -> None:
     assert failed.stdout == ""
 
 
+def test_a_template_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "chat.jinja"
+    path.write_text("{% if %}")
+    failed = cria("serve", str(tmp_path / "nope.gguf"), "--port", "0", "--chat-template", str(path))
+    assert failed.returncode == 1
+    assert failed.stderr.startswith(f"Error: --chat-template {path}: it does not compile: ")
+    assert failed.stderr.count("\n") == 1
+
+
 def test_an_unknown_command_is_code_2() -> None:
     failed = cria("frobnicate")
     assert failed.returncode == 2

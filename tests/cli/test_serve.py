@@ -38,6 +38,7 @@ OPTIONS = [
     ("--flash-attn", "off", "flash_attention", "off"),
     ("--kv", "streams", "kv_layout", "streams"),
     ("--pooling", "last", "pooling", "last"),
+    ("--chat-template", "chat.jinja", "chat_template", "the template in chat.jinja"),
     ("--cache-type-k", "q8_0", "cache_type_k", "q8_0"),
     ("--cache-type-v", "bf16", "cache_type_v", "bf16"),
 ]
@@ -155,6 +156,11 @@ def test_the_address_is_taken_before_the_model_is_looked_at(
     result = run("serve", "/no/such/model.gguf", "--port", "5")
     assert isinstance(result.exception, ModelFileError)
     assert server.calls == ["prepare", "bind 127.0.0.1 5", "check_setup"]
+
+
+def test_the_template_is_read_before_a_model_is_fetched(run: Run, server: RecordingServer) -> None:
+    run("serve", "/no/such/model.gguf", "--chat-template", "chat.jinja")
+    assert server.calls[2:] == ["check_setup", "read_template"]
 
 
 @pytest.mark.parametrize("variable", ["CRIA_MODEL", "CRIA_MODEL_PATH"])

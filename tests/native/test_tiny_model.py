@@ -82,6 +82,17 @@ def test_the_library_reads_what_was_written(model: Model) -> None:
     assert model.num_layers == 2
 
 
+def test_templates_have_names(tmp_path: Path) -> None:
+    if not LIBRARY_DIR.is_dir():
+        pytest.skip("the native libraries are not built")
+    path = tmp_path / "tiny.gguf"
+    write_tiny_model(path, chat_template={"": "a", "tool_use": "b"})
+    named = Model(load(), str(path))
+    assert (named.chat_template(), named.chat_template("tool_use")) == ("a", "b")
+    assert named.chat_template("other") is None
+    named.close()
+
+
 @pytest.mark.parametrize(
     "text",
     [b"hello world", b"", b"who?", "\u4e2d\u6587 \U0001f600".encode(), bytes(range(1, 256))],

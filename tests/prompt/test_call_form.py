@@ -11,7 +11,7 @@ LONG = "call_abcdefghijklmnopqrstuvwx"
 def test_tools_are_used_by_calls_and_results() -> None:
     assert call_form.uses_tools([USER, calling(call())])
     assert call_form.uses_tools([result()])
-    assert not call_form.uses_tools([USER, {"role": "assistant", "content": "", "tool_calls": []}])
+    assert not call_form.uses_tools([USER, {"role": "assistant", "content": ""}])
 
 
 def test_a_result_gets_the_name_of_its_call() -> None:

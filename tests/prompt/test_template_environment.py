@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -19,6 +20,13 @@ def test_json_is_written_as_models_know_it() -> None:
     assert render("{{ x | map('upper') | tojson }}", x=["a"]) == '["A"]'
     assert render("{{ x | tojson }}", x=object).startswith('"<class')
     assert render("{{ ('[1]' | from_json)[0] }}") == "1"
+
+
+def test_seams_are_no_part_of_ascii() -> None:
+    text = "<\U000f0000|é\\udb80\\udc00\\\U000f0001"
+    written = render("{{ x | tojson(ensure_ascii=true) }}", x=text)
+    assert json.loads(written) == text
+    assert [char for char in written if char > "~"] == ["\U000f0000", "\U000f0001"]
 
 
 def test_blocks_leave_no_blank_lines() -> None:
@@ -67,3 +75,35 @@ def test_the_sandbox_holds(source: str) -> None:
     assert "class" not in text
     assert "root:" not in text
     assert messages == [{}]
+
+
+def test_a_namespace_is_not_spelled_out() -> None:
+    assert render("{% set ns = namespace(a=1) %}{% set ns.b = 2 %}{{ ns }}{{ ns.a + ns.b }}") == (
+        "<namespace>3"
+    )
+
+
+def test_lists_can_be_changed_where_that_is_asked_for() -> None:
+    source = "{% set l = [1] %}{% set _ = l.append(2) %}{{ l }}{% set _ = l.pop() %}{{ l }}"
+    template = make_environment(may_append=True).from_string(source)
+    assert template.render() == "[1, 2][1]"
+    with pytest.raises(SecurityError):
+        render(source)
+    for other in ("{{ l.clear() }}", "{{ l.sort() }}", "{{ {}.update(a=1) }}"):
+        with pytest.raises(SecurityError):
+            make_environment(may_append=True).from_string(other).render(l=[1])
+
+
+@pytest.mark.parametrize("indent", ["'-'", "17"])
+def test_json_is_indented_by_a_few_blanks(indent: str) -> None:
+    with pytest.raises(TemplateError):
+        render("{{ [1] | tojson(indent=" + indent + ") }}")
+
+
+def test_there_is_no_text_of_no_meaning() -> None:
+    assert render("{{ lipsum is defined }}") == "False"
+
+
+def test_a_format_of_the_date_is_checked() -> None:
+    with pytest.raises(TemplateError):
+        render("{{ strftime_now('%99999999d') }}")

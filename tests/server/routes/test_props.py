@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from flask.testing import FlaskClient
 
 from cria import __version__
+from cria.generation.text_tools import TextTools
 from tests.fakes import TEMPLATE
 
 
@@ -28,6 +30,11 @@ def test_props(client: FlaskClient) -> None:
     params = settings["params"]
     assert (params["temperature"], params["top_k"], params["top_p"]) == (1.0, 0, 1.0)
     assert (params["n_predict"], params["max_tokens"], params["stop"]) == (-1, -1, [])
+
+
+def test_a_second_template_is_shown(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TextTools, "tool_template_source", "{{ tools }}")
+    assert client.get("/props").get_json()["chat_template_tool_use"] == "{{ tools }}"
 
 
 def test_nothing_can_be_changed(client: FlaskClient) -> None:
