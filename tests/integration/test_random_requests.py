@@ -33,7 +33,8 @@ DOCUMENT = make_document(
 BODIES: dict[str, dict[str, Any]] = {
     path: methods["post"]["requestBody"]["content"]["application/json"]["schema"]
     for path, methods in DOCUMENT["paths"].items()
-    if "post" in methods
+    # Failures of the Messages API have no `param`: test_anthropic.py is about those.
+    if "post" in methods and not path.startswith("/messages")
 }
 VALUES = SchemaValues(DOCUMENT)
 TEXT = st.text(max_size=6)
