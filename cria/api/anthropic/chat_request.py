@@ -27,6 +27,8 @@ FORMAT_NAME = "output"
 """OpenAI's schemas have names."""
 
 _INDEXED = re.compile(r"(messages|tools)\.?\[(\d+)\](.*)")
+_CONTINUING = re.compile(r"Send 'continue_final_message'.*")
+"""Advice that is none here: an assistant's last message is always continued."""
 _NAMES = {
     "stop": "stop_sequences",
     "max_completion_tokens": "max_tokens",
@@ -66,6 +68,7 @@ class Origins(NamedTuple):
         for theirs, ours in ((error.param, path), ("response_format", self.format_field)):
             message = message.replace(f"'{theirs}'", f"'{ours}'")
         message = message.replace("for response_format", f"for {self.format_field}")
+        message = _CONTINUING.sub("End the conversation with the user's turn.", message)
         made = RequestError(message, param=path, code=error.code)
         return made if type(error) is RequestError else error
 

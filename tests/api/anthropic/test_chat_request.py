@@ -92,6 +92,12 @@ def test_errors_speak_of_the_fields_that_were_sent() -> None:
     )
 
 
+def test_advice_is_about_this_api() -> None:
+    _, origins = as_chat()
+    theirs = RequestError("No. Send 'continue_final_message': false.", param="messages")
+    assert str(origins.error(theirs)) == "No. End the conversation with the user's turn."
+
+
 def test_other_errors_stay_what_they_are() -> None:
     _, origins = as_chat()
     for error in (
