@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anthropic
+import pydantic
 import pytest
 import requests
 
+from tests.integration.test_lifecycle import engine_of
 from tests.real_server import RealServer
 
 pytestmark = pytest.mark.integration
@@ -149,6 +152,67 @@ def test_an_answer_of_a_schema(claude: anthropic.Anthropic) -> None:
         output_config={"format": {"type": "json_schema", "schema": schema}},
     )
     assert json.loads(message.content[0].text) == {"a": "x"}
+
+
+class Person(pydantic.BaseModel):
+    name: Literal["Ada", "Bob"]
+    age: Literal[7, 8]
+
+
+def test_an_answer_that_is_parsed(claude: anthropic.Anthropic) -> None:
+    asked = extra({"model": "smollm2", "max_tokens": 60, "messages": HI, "temperature": 0})
+    parsed = claude.messages.parse(output_format=Person, **asked)
+    assert isinstance(parsed.parsed_output, Person)
+    with claude.messages.stream(output_format=Person, **asked) as stream:
+        assert stream.get_final_message().parsed_output == parsed.parsed_output
+
+
+def test_raw_events_and_the_beta_routes(claude: anthropic.Anthropic) -> None:
+    asked: dict[str, Any] = {"model": "smollm2", "max_tokens": 3, "messages": HI}
+    with claude.messages.create(stream=True, **asked) as events:
+        assert [event.type for event in events][-2:] == ["message_delta", "message_stop"]
+    beta = claude.beta.messages
+    assert beta.create(betas=["of-tomorrow"], **asked).usage.output_tokens == 3
+    counted = beta.count_tokens(model="smollm2", messages=HI)
+    assert (
+        counted.input_tokens
+        == claude.messages.count_tokens(model="smollm2", messages=HI).input_tokens
+    )
+
+
+def test_the_asynchronous_client(server: RealServer) -> None:
+    async def ask_it() -> tuple[str, str]:
+        settings: dict[str, Any] = {"base_url": server.url, "api_key": "k", "max_retries": 0}
+        body = extra({"model": "smollm2", "max_tokens": 5, "messages": HI, "temperature": 0})
+        async with anthropic.AsyncAnthropic(**settings) as client:
+            async with client.messages.stream(**body) as stream:
+                text = "".join([text async for text in stream.text_stream])
+            message = await client.messages.create(**body)
+        return text, message.content[0].text
+
+    streamed, plain = asyncio.run(ask_it())
+    assert streamed == plain != ""
+
+
+def test_a_client_that_leaves_frees_its_sequence(
+    claude: anthropic.Anthropic, server: RealServer
+) -> None:
+    server.wait_until_idle()
+    count = {"role": "user", "content": "Count to a thousand. One, two, three."}
+    with claude.messages.stream(model="smollm2", max_tokens=900, messages=[count]) as stream:  # type: ignore[list-item]
+        next(stream)
+    assert server.wait_until_idle()["used_cells"] == 0
+
+
+def test_a_stream_of_an_engine_that_dies(tiny_server: RealServer) -> None:
+    engine = engine_of(tiny_server)
+    with make_client(tiny_server) as client:
+        engine.suspend()  # so that the stream does not end by itself before the engine does
+        stream = client.messages.create(model="tiny", max_tokens=400, messages=HI, stream=True)
+        engine.kill()
+        with pytest.raises(anthropic.APIStatusError) as caught:
+            list(stream)
+    assert caught.value.type == "api_error"
 
 
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "get_weather"}])

@@ -13,7 +13,7 @@ from cria.api.chat import ChatCompletionRequest
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
-from cria.server.body import add_warnings, read_request
+from cria.server.body import add_warnings, is_strict, read_request
 from cria.server.messages import message_response, message_stream
 from cria.server.operations import Operation, describe
 
@@ -37,11 +37,18 @@ COUNTS = Operation(
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("anthropic", __name__)
 
+    def as_chat(wanted: CountTokensRequest) -> tuple[ChatCompletionRequest, Origins]:
+        chat, origins = chat_request(wanted)
+        if is_strict(request, config):
+            with origins.translating():
+                chat.check_strictly()
+        return chat, origins
+
     @blueprint.post("/messages", strict_slashes=False)
     @describe(ANSWERS)
     def create_message() -> Response:
         wanted = read_request(request, MessagesRequest, config)
-        chat, origins = chat_request(wanted)
+        chat, origins = as_chat(wanted)
         with origins.translating():
             run = generation.start_chat(chat)
         _warn(chat, origins, run.warnings)
@@ -53,7 +60,7 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     @describe(COUNTS)
     def count_message_tokens() -> Response:
         wanted = read_request(request, CountTokensRequest, config)
-        chat, origins = chat_request(wanted)
+        chat, origins = as_chat(wanted)
         with origins.translating():
             num_tokens = generation.count_chat_tokens(chat)
         _warn(chat, origins, generation.text.unused_options(chat))

@@ -83,6 +83,14 @@ def test_strict_mode_refuses_what_it_does_not_know(client: FlaskClient) -> None:
     assert odd.get_json()["error"]["message"] == "odd: Unknown parameter: 'odd'."
 
 
+def test_strict_mode_looks_at_the_whole_conversation(client: FlaskClient) -> None:
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "1"}
+    body = {**BODY, "messages": [HI, {"role": "user", "content": [result]}]}
+    assert client.post("/v1/messages", json=body).status_code == 200
+    answer = client.post("/v1/messages", json=body, headers={"x-cria-strict": "1"})
+    assert answer.get_json()["error"]["message"].startswith("messages.1.content.0: ")
+
+
 def is_failure(answer: Any, status: int, kind: str) -> bool:
     body = answer.get_json()
     assert set(body) == {"type", "error", "request_id"}
