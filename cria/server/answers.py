@@ -83,13 +83,13 @@ def stream_response(
     run: Run, chunks: ChunkEncoder, include_usage: bool, environ: Mapping[str, Any]
 ) -> Response:
     """An answer that sends what the run produces as it comes."""
-    return respond_with_events(run, stream_events(run, chunks, include_usage), environ)
+    return send_events(stream_events(run, chunks, include_usage), run, environ)
 
 
-def respond_with_events(
-    run: Cancellable, events: Generator[bytes, None, None], environ: Mapping[str, Any]
+def send_events(
+    events: Generator[bytes, None, None], run: Cancellable, environ: Mapping[str, Any]
 ) -> Response:
-    """A stream of events, which ends the run when the connection lets go of it."""
+    """A stream of framed events, which ends the run when the client goes away."""
     stop_watching = watch_client(environ, run)
     stream = EventStream(events, partial(_end, run, stop_watching))
     # Passed through as it is: Werkzeug's own wrappers would cost every event a type check.

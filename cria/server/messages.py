@@ -16,7 +16,7 @@ from cria.api.anthropic.stream import MessageStream, framed
 from cria.api.events import ChoiceFinished
 from cria.errors import ClientGone
 from cria.generation.run import Run
-from cria.server.answers import json_response, respond_with_events, watched
+from cria.server.answers import json_response, send_events, watched
 from cria.server.anthropic_errors import anthropic_error
 from cria.server.errors import is_expected
 from cria.server.headers import current_id
@@ -43,8 +43,7 @@ def message_stream(
     run: Run, head: MessageHead, origins: Origins, environ: Mapping[str, Any]
 ) -> Response:
     """The message as it is made."""
-    events = message_events(run, head, origins, current_id())
-    return respond_with_events(run, events, environ)
+    return send_events(message_events(run, head, origins, current_id()), run, environ)
 
 
 def message_events(

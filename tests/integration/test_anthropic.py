@@ -12,7 +12,10 @@ import anthropic
 import pydantic
 import pytest
 import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from tests.api.anthropic.test_request import FIELDS, VALUES
 from tests.integration.test_lifecycle import engine_of
 from tests.real_server import RealServer
 
@@ -312,6 +315,23 @@ def test_hints_and_betas_are_reported(server: RealServer) -> None:
     assert answer.status_code == 200
     warnings = answer.headers["x-cria-warnings"].split(", ")
     assert warnings == ["metadata", "system[0].cache_control", "betas_of_tomorrow"]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(FIELDS, VALUES, max_size=3), st.lists(VALUES, max_size=2), st.booleans())
+def test_any_body_is_answered_or_refused(
+    tiny_server: RealServer, fields: dict[str, Any], blocks: list[Any], streams: bool
+) -> None:
+    messages = [{"role": "user", "content": blocks}]
+    body = {"model": "tiny", "max_tokens": 2, "messages": messages, "stream": streams}
+    data = json.dumps(body | fields)
+    answer = requests.post(f"{tiny_server.url}/v1/messages", data=data, timeout=30)
+    assert answer.status_code in (200, 400), answer.text
+    if answer.status_code == 400:
+        assert answer.json()["error"]["type"] == "invalid_request_error"
+        assert answer.json()["request_id"] == answer.headers["request-id"]
+    elif streams:
+        assert answer.content.endswith(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
 
 
 def test_keys(default_model: Path, tmp_path: Path) -> None:
