@@ -47,6 +47,9 @@ class BlockSequence:
     def steps(self, event: Event) -> Iterator[Step]:
         """What an event does to the blocks; nothing, if it holds no text and begins no call."""
         match event:
+            case ChoiceDelta(text=text) if text:
+                yield from self._change_kind(MessageText)
+                yield Grown(text)
             case CallStarted():
                 yield from self._change(MessageToolUse(tool_use_id(event.call_id), event.name))
             case CallDelta(text=text) if text:
@@ -55,9 +58,6 @@ class BlockSequence:
                 yield from self._change_kind(MessageThinking)
                 if not self._hides_thinking:
                     yield Grown(text)
-            case ChoiceDelta(text=text) if text:
-                yield from self._change_kind(MessageText)
-                yield Grown(text)
 
     def end(self) -> Iterator[Step]:
         """Close what is open."""
