@@ -42,6 +42,7 @@ class ContextLengthExceeded(RequestError):
     """The prompt alone fills the context; clients match the words of this message."""
 
     def __init__(self, num_prompt_tokens: int, context_size: int, *, param: str) -> None:
+        self.num_prompt_tokens, self.context_size = num_prompt_tokens, context_size
         super().__init__(
             f"This model's maximum context length is {context_size} tokens. However, your "
             f"{param} resulted in {num_prompt_tokens} tokens. Please reduce the length of the "

@@ -1,7 +1,8 @@
 """The Flask application: routes, who may ask, and one envelope for every failure.
 
 1. Order of a request: origin, key, route, method, body. Only the routes look at the body.
-2. Every answer has the headers of `headers`; every failure is the OpenAI error object.
+2. Every answer has the headers of `headers`; every failure is OpenAI's error object, or
+   Anthropic's for those who speak with its API (`dialect`).
 3. No redirects: a trailing slash or a missing `/v1` is answered as if it were right, because
    clients lose the body on the way.
 """
@@ -16,7 +17,9 @@ from werkzeug.exceptions import HTTPException
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
+from cria.server.anthropic_errors import anthropic_error, anthropic_framework_error
 from cria.server.auth import check_key, check_origin, is_open
+from cria.server.dialect import speaks_anthropic
 from cria.server.errors import (
     error_body,
     failure_of,
@@ -24,8 +27,9 @@ from cria.server.errors import (
     framework_headers,
     is_expected,
 )
-from cria.server.headers import add_headers, check_client_id, start_clock
+from cria.server.headers import add_headers, check_client_id, current_id, start_clock
 from cria.server.routes import (
+    anthropic,
     chat,
     completions,
     describing,
@@ -43,6 +47,7 @@ from cria.server.routes import (
 logger = logging.getLogger(__name__)
 
 RESOURCES = (
+    anthropic,
     chat,
     completions,
     describing,
@@ -85,7 +90,10 @@ def _guard(app: Flask, config: ServerConfig) -> None:
 
 def answer_framework_error(error: HTTPException) -> Response:
     """404, 405, 413 and their like."""
-    body = framework_error_body(error, request.method, request.path)
+    if speaks_anthropic(request):
+        body = anthropic_framework_error(error, request.method, request.path, current_id())
+    else:
+        body = framework_error_body(error, request.method, request.path)
     response = json_response(body, error.code or 500)
     response.headers.update(framework_headers(error))
     return response
@@ -96,6 +104,10 @@ def answer_error(error: Exception) -> Response:
     if not is_expected(error):
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
     failure = failure_of(error)
-    response = json_response(error_body(error), failure.status)
+    if speaks_anthropic(request):
+        status, body = anthropic_error(error, current_id())
+    else:
+        status, body = failure.status, error_body(error)
+    response = json_response(body, status)
     response.headers.update(failure.headers)
     return response

@@ -91,7 +91,7 @@ def framework_error_body(error: HTTPException, method: str, path: str) -> bytes:
     """The same envelope for what Flask itself refuses: 404, 405, 413 and their like."""
     status = error.code or 500
     kind = INVALID_REQUEST if status < 500 else "server_error"
-    message = _framework_message(error, method, path[:MAX_SHOWN_PATH])
+    message = framework_message(error, method, path)
     return encode_error(message, kind, None, FRAMEWORK_CODES.get(status))
 
 
@@ -102,7 +102,9 @@ def framework_headers(error: HTTPException) -> dict[str, str]:
     return {}
 
 
-def _framework_message(error: HTTPException, method: str, path: str) -> str:
+def framework_message(error: HTTPException, method: str, path: str) -> str:
+    """What is wrong, in one sentence."""
+    path = path[:MAX_SHOWN_PATH]
     if isinstance(error, NotFound):
         return f"Invalid URL ({method} {path})"
     if isinstance(error, MethodNotAllowed):

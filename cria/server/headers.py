@@ -11,6 +11,7 @@ from flask import Response, g, request
 
 from cria.errors import RequestError
 from cria.server.body import warnings_header
+from cria.server.dialect import speaks_anthropic
 
 logger = logging.getLogger(__name__)
 
@@ -38,14 +39,24 @@ def check_client_id() -> None:
 
 def add_headers(response: Response) -> Response:
     """On every answer, failures and streams too; the time is until here, not to a stream's end."""
-    own_id = request_id(request.headers.get("X-Request-Id", ""))
+    own_id = current_id()
     _log_client_id(own_id)
     response.headers["x-request-id"] = own_id
+    if speaks_anthropic(request):
+        response.headers["request-id"] = own_id
     response.headers["openai-processing-ms"] = _elapsed_ms()
     response.headers.set(*VERSION_HEADER)
     if warnings := g.get("cria_warnings"):
         response.headers["x-cria-warnings"] = warnings_header(warnings)
     return response
+
+
+def current_id() -> str:
+    """The id of the request that is being answered, the same whenever it is asked for."""
+    if "cria_request_id" not in g:
+        g.cria_request_id = request_id(request.headers.get("X-Request-Id", ""))
+    found: str = g.cria_request_id
+    return found
 
 
 def request_id(sent: str) -> str:

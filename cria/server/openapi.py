@@ -164,9 +164,9 @@ def _operation(route: Route, schemas: dict[Any, Json]) -> Json:
                 "headers": _answer_headers(),
                 "content": _content(about, schemas),
             },
-            **{status: _failure(schemas[kind]) for status, kind in about.failures.items()},
             "4XX": {"$ref": "#/components/responses/Error"},
             "5XX": {"$ref": "#/components/responses/Error"},
+            **{status: _failure(schemas[kind]) for status, kind in about.failures.items()},
         },
     }
     if about.request is not None:
@@ -184,8 +184,8 @@ def _content(about: Operation, schemas: dict[Any, Json]) -> Json:
     elif not about.streams:
         content[about.media_type] = {}
     if about.streams:
-        events = "Events of one JSON object each; the last one is `[DONE]`, or has an `error`."
-        content["text/event-stream"] = {"schema": {"type": "string", "description": events}}
+        events = {"type": "string", "description": about.events}
+        content["text/event-stream"] = {"schema": events}
     return content
 
 

@@ -23,6 +23,8 @@ class Operation(NamedTuple):
     """Of a 200."""
     streams: bool = False
     """The answer can be a stream of events."""
+    events: str = "Events of one JSON object each; the last one is `[DONE]`, or has an `error`."
+    """What such a stream consists of."""
     failures: Mapping[str, Any] = {}
     """The types of failures, by status, that are not the usual error object."""
     query: Mapping[str, str] = {}

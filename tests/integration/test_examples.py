@@ -20,6 +20,7 @@ EXPECTED = {
     "completion_stream.sh": r'"text":".+"(?s:.*)"finish_reason":"(stop|length)"(?s:.*)\[DONE\]\s*$',
     "chat.sh": r'"object":"chat.completion".*"content":".+".*"finish_reason":"(stop|length)"',
     "chat_stream.sh": r'"role":"assistant"(?s:.*)"usage":\{"prompt_tokens":\d+(?s:.*)\[DONE\]\s*$',
+    "messages.sh": r'"type":"message".*"content":\[\{"type":"text","text":".+"stop_reason":"\w+"',
     "embeddings.sh": r'"object":"list","data":\[\{"object":"embedding","index":0,"embedding":\[-?0',
     "openai_embeddings.py": r"^(0\.\d{3}  [\w ]+\.\n){2}$",
     "openai_chat.py": r"\w+(?s:.*)\n\(\d+ \+ \d+ tokens\)\n(?s:.*)\w+",

@@ -35,6 +35,10 @@ BODIES: dict[str, dict[str, Any]] = {
     for path, methods in DOCUMENT["paths"].items()
     if "post" in methods
 }
+MESSAGES = {path: schema for path, schema in BODIES.items() if path.startswith("/messages")}
+"""Their failures have no `param`: there is a test for them alone."""
+for path in MESSAGES:
+    del BODIES[path]
 VALUES = SchemaValues(DOCUMENT)
 TEXT = st.text(max_size=6)
 WORD = st.text(min_size=1, max_size=6)
@@ -94,6 +98,13 @@ RELATED = frozenset(
     "thinking_token_budget enable_thinking".split()
 )
 """Fields that may contradict others, and then are a 400 that names one of the two."""
+MESSAGE_SPECIAL: Mapping[str, Values] = {
+    "model": st.just("tiny"),
+    "max_tokens": st.integers(1, 3),
+    "output_format": st.just({"type": "json_schema", "schema": {"type": "null"}}),
+    "output_config": st.sampled_from([{}, {"effort": "low"}, {"effort": None, "format": None}]),
+}
+MESSAGE_RELATED = frozenset("messages tools tool_choice output_format".split())
 ALWAYS = {"max_tokens"}
 """Fields that are in every body of a route that has them."""
 
@@ -243,3 +254,22 @@ def test_what_is_no_object_is_refused(server: RealServer, path: str) -> None:
     for data in (b"", b"[]", b"null", b"5", b"{", b'{"a":1', b"\xff\xfe", b"[" * 100_000):
         answer = requests.post(f"{server.url}{path}", data=data, timeout=30)
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, None)
+
+
+@pytest.mark.parametrize("path", MESSAGES)
+def test_a_message_that_fits_is_answered_or_its_field_is_named(
+    server: RealServer, path: str
+) -> None:
+    @settings(max_examples=60, suppress_health_check=LESS)
+    @given(body=VALUES.body(MESSAGES[path], MESSAGE_SPECIAL, ALWAYS))
+    def check(body: dict[str, Any]) -> None:
+        answer = server.post(path, body)
+        if answer.status_code != 200:
+            assert answer.status_code == 400, answer.text
+            told = answer.json()["error"]["message"].partition(": ")[0]
+            # What a role may say, what a tool has to have, and what contradicts.
+            assert told.partition(".")[0] in MESSAGE_RELATED, answer.text
+        elif body.get("stream"):
+            assert b"event: message_stop" in answer.content
+
+    check()

@@ -82,6 +82,25 @@ def test_an_answer_is_json_or_events(document: dict[str, Any]) -> None:
     assert content("/completions_stream") == {"text/event-stream"}
 
 
+def test_failures_of_another_shape_are_told(document: dict[str, Any]) -> None:
+    def failure(path: str) -> Any:
+        return document["paths"][path]["post"]["responses"]["5XX"]
+
+    assert failure("/completions") == {"$ref": "#/components/responses/Error"}
+    schema = failure("/messages")["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/AnthropicErrorBody"}
+
+
+def test_events_are_described(document: dict[str, Any]) -> None:
+    def events(path: str) -> str:
+        content = document["paths"][path]["post"]["responses"]["200"]["content"]
+        found: str = content["text/event-stream"]["schema"]["description"]
+        return found
+
+    assert "[DONE]" in events("/completions")
+    assert "message_stop" in events("/messages")
+
+
 def test_paths_and_queries_have_their_parameters(document: dict[str, Any]) -> None:
     def names(path: str) -> set[tuple[str, str]]:
         found = document["paths"][path]["get"]["parameters"]

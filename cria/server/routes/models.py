@@ -1,15 +1,20 @@
-"""GET /v1/models and GET /v1/models/{id}: every name under which the model answers."""
+"""GET /v1/models and GET /v1/models/{id}: every name under which the model answers.
+
+Anthropic's clients, which say so in a header, get them in Anthropic's shape.
+"""
 
 from __future__ import annotations
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
+from cria.api.anthropic.models import encode_model_info, encode_model_page
 from cria.api.models import ModelCard, ModelList, encode_model, encode_models
 from cria.config import ServerConfig
 from cria.errors import ModelNotFound
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
+from cria.server.dialect import speaks_anthropic
 from cria.server.operations import Operation, describe
 
 
@@ -19,14 +24,16 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     @blueprint.get("/models", strict_slashes=False)
     @describe(Operation("List the model, once for each of its names.", answer=ModelList))
     def list_models() -> Response:
-        return json_response(encode_models(list(cards(generation).values())))
+        encode = encode_model_page if speaks_anthropic(request) else encode_models
+        return json_response(encode(list(cards(generation).values())))
 
     # Ids may hold slashes and colons, hence the path converter.
     @blueprint.get("/models/<path:model_id>")
     @describe(Operation("Show the model by one of its names.", answer=ModelCard))
     def retrieve_model(model_id: str) -> Response:
         found = find_card(cards(generation), model_id)
-        return json_response(encode_model(found))
+        encode = encode_model_info if speaks_anthropic(request) else encode_model
+        return json_response(encode(found))
 
     return blueprint
 

@@ -23,3 +23,15 @@ def test_an_unknown_name_is_a_404(client: FlaskClient) -> None:
     answer = client.get("/v1/models/nope")
     assert answer.status_code == 404
     assert answer.get_json()["error"]["code"] == "model_not_found"
+
+
+def test_anthropics_clients_get_their_shape(client: FlaskClient) -> None:
+    headers = {"anthropic-version": "2023-06-01"}
+    page = client.get("/v1/models", headers=headers).get_json()
+    assert [info["id"] for info in page["data"]] == ["fake", "org/fake:1"]
+    assert (page["has_more"], page["first_id"], page["last_id"]) == (False, "fake", "org/fake:1")
+    info = client.get("/v1/models/org/fake:1", headers=headers).get_json()
+    assert info == page["data"][1]
+    assert (info["type"], info["max_input_tokens"]) == ("model", 2048)
+    missing = client.get("/v1/models/nope", headers=headers)
+    assert missing.get_json()["error"]["type"] == "not_found_error"

@@ -1,0 +1,3 @@
+"""Anthropic's Messages API as types: what it asks becomes a chat request, what comes of that its
+answer, whole or as events.
+"""
