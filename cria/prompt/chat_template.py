@@ -13,13 +13,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from cria.errors import RequestError
 from cria.prompt.call_form import Message, uses_tools
 from cria.prompt.control_text import ControlText, choose_seam, strings_of
 from cria.prompt.message_form import MessageForm
-from cria.prompt.template_program import FAILURES, TemplateProgram, request_error
+from cria.prompt.schema_form import with_plain_schemas
+from cria.prompt.template_program import FAILURES, FINAL, TemplateProgram, request_error
 from cria.prompt.tool_text import tools_as_text
 
 Tools = list[dict[str, Any]]
@@ -88,19 +90,35 @@ class ChatTemplate:
 
         With `continue_last` it ends with the content of the last message. Tools have OpenAI's form.
         """
-        has_tools = bool(tools) or uses_tools(messages)
-        program = self._for_tools if has_tools else self._plain
+        make = partial(self._segments, messages, add_generation_prompt, continue_last, kwargs or {})
         try:
-            if has_tools and not self.takes_tools:
-                messages, tools = tools_as_text(messages, tools), None
-            given = {**(kwargs or {}), **program.form.variables(messages, tools)}
-            seam = self._seam_for(program, given)
-            if seam:
-                given = self._control_text.cut(given, seam)
-            given["add_generation_prompt"] = add_generation_prompt and not continue_last
-            text = _open_text(program, given, seam) if continue_last else program.render(given)
+            try:
+                return make(tools)
+            except FAILURES as error:
+                if not tools or isinstance(error, FINAL):
+                    raise
+                return make(with_plain_schemas(tools))
         except FAILURES as error:
             raise request_error(error) from error
+
+    def _segments(
+        self,
+        messages: list[Message],
+        opens_answer: bool,
+        continue_last: bool,
+        kwargs: Mapping[str, Any],
+        tools: Tools | None,
+    ) -> tuple[str, ...]:
+        has_tools = bool(tools) or uses_tools(messages)
+        program = self._for_tools if has_tools else self._plain
+        if has_tools and not self.takes_tools:
+            messages, tools = tools_as_text(messages, tools), None
+        given = {**kwargs, **program.form.variables(messages, tools)}
+        seam = self._seam_for(program, given)
+        if seam:
+            given = self._control_text.cut(given, seam)
+        given["add_generation_prompt"] = opens_answer and not continue_last
+        text = _open_text(program, given, seam) if continue_last else program.render(given)
         return tuple(text.split(seam)) if seam else (text,)
 
     def draw(

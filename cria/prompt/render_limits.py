@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import inf
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -36,11 +37,12 @@ class RenderLimit(TemplateError):
 class Budget:
     """What is left for one rendering."""
 
-    def __init__(self, seconds: float = float("inf")) -> None:
+    def __init__(self, seconds: float = inf, total: float = inf) -> None:
         self.cpu_end = time.thread_time() + seconds
         self.deadline = perf_counter() + seconds
         """Before it, the processor time cannot be over either."""
-        self.total = 0
+        self.left = total
+        """Characters that large texts may still have."""
 
     def look(self) -> None:
         """The deadline is over; put it off by the processor time that is left, or end."""
@@ -50,8 +52,8 @@ class Budget:
         self.deadline = perf_counter() + left
 
     def take(self, size: int) -> None:
-        self.total += size
-        if size > MAX_CHARACTERS or self.total > MAX_TOTAL:
+        self.left -= size
+        if size > MAX_CHARACTERS or self.left < 0:
             raise RenderLimit("it makes too much of them")
 
 
@@ -60,8 +62,8 @@ _budget: ContextVar[Budget] = ContextVar("render_budget", default=Budget())  # n
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Whatever is rendered inside, in this thread, has the limits; without, time has none."""
-    token = _budget.set(Budget(CPU_SECONDS))
+    """Whatever is rendered inside, in this thread, has all limits; without, single texts have."""
+    token = _budget.set(Budget(CPU_SECONDS, MAX_TOTAL))
     try:
         yield
     finally:

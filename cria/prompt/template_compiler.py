@@ -24,7 +24,6 @@ from cria.prompt.template_guards import built, fits_written, join_texts
 """
 """Stands at the end of the code of a template, where no line is moved by it."""
 
-_CONSTANT = (nodes.Literal, nodes.Pair)
 _STATEMENTS = {
     "start": "budget = current_budget()",
     # Inline, since a call for every turn of a loop would cost more than all other checks.
@@ -64,12 +63,17 @@ class LimitedCodeGenerator(CodeGenerator):
 
     def _visit_built(self, node: nodes.Literal, visit: Any, frame: Frame) -> None:
         """Constants are no larger than their source."""
-        is_built = any(not isinstance(part, _CONSTANT) for part in node.find_all(nodes.Expr))
+        is_built = any(not isinstance(part, nodes.Literal) for part in node.find_all(nodes.Expr))
         self.write("built(" if is_built else "")
         visit(node, frame)
         self.write(")" if is_built else "")
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+        if _escapes(frame):
+            self.write("fits(")
+            super().visit_Concat(node, frame)
+            self.write(")")
+            return
         self.write("join_texts((")
         for part in node.nodes:
             self.visit(part, frame)
@@ -91,13 +95,22 @@ class LimitedCodeGenerator(CodeGenerator):
         self._level = level
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
-        self._is_written = isinstance(node, nodes.Add)
+        self._is_written = _is_plain_sum(node, frame)
         if not self._is_written:
             super()._output_child_pre(node, frame, finalize)
 
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
-        if not isinstance(node, nodes.Add):
+        if not _is_plain_sum(node, frame):
             super()._output_child_post(node, frame, finalize)
+
+
+def _is_plain_sum(node: nodes.Expr, frame: Frame) -> bool:
+    return isinstance(node, nodes.Add) and not _escapes(frame)
+
+
+def _escapes(frame: Frame) -> bool:
+    """Inside `{% autoescape %}`, where text is escaped as it is written."""
+    return frame.eval_ctx.volatile or bool(frame.eval_ctx.autoescape)
 
 
 def add_ticks(template: nodes.Template) -> None:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from types import BuiltinMethodType
+from types import BuiltinMethodType, MethodType
 from typing import Any, NoReturn
 
 from jinja2 import TemplateError, nodes
@@ -91,12 +91,15 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         return "".join(template_guards.checked_parts(parts))
 
     def wrap_str_format(self, value: Any) -> Any:
-        """Called for every method that a template looks up."""
-        if not isinstance(value, BuiltinMethodType):
+        """Called for everything that a template looks up; methods get their checks here.
+
+        Those of texts that need no escaping are written in Python.
+        """
+        if not isinstance(value, (BuiltinMethodType, MethodType)):
             return None
         safe = super().wrap_str_format(value)
         if safe is not None:
-            return template_guards.guard_format(value.__self__, safe)  # type: ignore[arg-type]
+            return template_guards.guard_format(str(value.__self__), safe)
         is_change = isinstance(value.__self__, list) and value.__name__ in _LIST_CHANGES
         if is_change and self._may_append:
             return template_guards.guard_change(value)

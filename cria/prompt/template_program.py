@@ -34,6 +34,9 @@ FAILURES = (
     ValueError,
 )
 
+FINAL = (TemplateRefusal, RenderLimit)
+"""Those that are meant: trying again with tools in another form would not help."""
+
 
 class TemplateProgram:
     """`problem` is a sentence if there is no source, or none that compiles."""

@@ -80,6 +80,10 @@ LARGE = {
     "{% set ns.x = ns.x * ns.x %}{% endfor %}{{ ns.x }}",
     "a wide center": "{{ 'a' | center(9999999999) }}",
     "a wide str.center": "{{ 'a'.center(9999999999) }}",
+    "a wide Markup.center": "{{ ('a' | safe).center(9999999999) }}",
+    "escaped sums": "{% autoescape true %}"
+    + (DOUBLE % "{% set ns.x = ns.x + ns.x ~ '<' %}")
+    + "{% endautoescape %}",
     "a wide str.zfill": "{{ 'a'.zfill(9999999999) }}",
     "wide tabs": "{{ '\t'.expandtabs(9999999999) }}",
     "a wide indent": "{{ 'a\na' | indent(9999999999) }}",

@@ -73,6 +73,13 @@ def test_one_text_may_be_so_large_and_all_together_larger() -> None:
             take(render_limits.MAX_CHARACTERS)
 
 
+def test_outside_there_is_no_limit_of_all_together() -> None:
+    for _ in range(2 * render_limits.MAX_TOTAL // render_limits.MAX_CHARACTERS):
+        take(render_limits.MAX_CHARACTERS)
+    with pytest.raises(RenderLimit):
+        take(render_limits.MAX_CHARACTERS + 1)
+
+
 @pytest.mark.parametrize("value", ["a", 1, None, [1], (1,), "a" * 20_000, {"a": 1}])
 def test_what_fits_is_passed_on(value: object) -> None:
     with limited():

@@ -48,6 +48,7 @@ def render(source: str, **variables: object) -> str:
         ("{% block a %}b{% endblock %}{{ self.a() }}", "bb"),
         ("{% set a, b = (x, 2) %}{{ a }}{{ b }}{{ (a, b) }}{{ {a: b} }}", "x2('x', 2){'x': 2}"),
         ("{{ x if x in ('x', 'y') }}{{ '%s-%s' % (x, 1) }}{{ '%d' % 3 }}{{ 7 % 4 }}", "xx-133"),
+        ("{% autoescape true %}{{ '<' + x }}{{ '<' ~ x }}{% endautoescape %}", "&lt;x&lt;x"),
         ("{{ 2 ** 8 }}{{ x * 3 }}{{ [1] * 2 }}{{ 1.5 * 2 }}{{ -2 * 3 }}", "256xxx[1, 1]3.0-6"),
     ],
 )

@@ -61,6 +61,11 @@ def test_the_date_is_known() -> None:
         "{{ messages.append(1) }}",
         "{{ messages[0].update(a=1) }}",
         "{{ '{0.__class__}'.format(1) }}",
+        "{{ ('{0.__class__}' | safe).format(1) }}",
+        "{{ ('{a.__class__}' | e).format_map({'a': 1}) }}",
+        "{% autoescape true %}{% set x %}{0.__class__}{% endset %}{{ x.format(1) }}"
+        "{% endautoescape %}",
+        "{{ (('{0.__class__}' | safe) ~ '').format(1) }}",
         "{{ range(1000000) | list }}",
         "{% include '/etc/passwd' %}",
         "{{ undefined_name.attribute }}",

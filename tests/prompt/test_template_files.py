@@ -126,6 +126,32 @@ def test_nothing_of_the_fallback_is_drawn(name: str) -> None:
     assert drawn or name in WITHOUT_TOOLS
 
 
+SCHEMAS = {
+    "empty": {},
+    "no properties": {"type": "object"},
+    "several types": {"x": {"type": ["string", "null"]}},
+    "no type": {"x": {}, "y": True},
+    "a choice": {"x": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}},
+    "values": {"x": {"enum": ["a", 1, None]}, "y": {"const": 1}, "z": {"type": "string"}},
+    "lists": {"x": {"type": "array", "items": {"type": "object"}}, "y": {"type": "array"}},
+    "objects": {"x": {"type": "object", "properties": {"y": {"type": "object"}}}},
+    "descriptions": {"x": {"type": "number", "description": None}, "y": {"description": 5}},
+    "a reference": {"x": {"$ref": "#/$defs/a"}},
+}
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+@pytest.mark.parametrize("name", TEMPLATES or [SKIPPED])
+def test_schemas_of_all_kinds(name: str, kind: str) -> None:
+    schema = SCHEMAS[kind]
+    if "x" in schema:
+        schema = {"type": "object", "properties": schema, "required": ["x"]}
+    tools = [tool(parameters=schema, description=""), tool("other", parameters=schema)]
+    messages = messages_of({"role": "user", "content": "Hello"})
+    text = "".join(template(name).render(messages, tools=tools))
+    assert "get_weather" in text and "other" in text
+
+
 HANDFUL = [
     name
     for name in (
