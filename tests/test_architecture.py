@@ -40,6 +40,7 @@ UNTESTED = {
     "api/health.py",
     "api/server_info.py",
     "bench/messages.py",
+    "formats/draw.py",
     "cli/bench_options.py",
     "cli/options.py",
     "cli/params.py",

@@ -6,13 +6,12 @@ Properties come in the order of the schema. Text is enforced as far as `enum`, `
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from cria.constraint.sources import json_schema_of, of_json_schema
-from cria.formats.rules import ANY, Rules, one_of, regex
+from cria.formats.rules import ANY, Rules, one_of, quoted, regex
 from cria.formats.tool_format import KeyedArguments, write_value
 
 _KEY = r"[^\s<>\"'=:,(){}\[\]]+"
@@ -58,8 +57,8 @@ class ArgumentGrammar:
         """Built from the last to the first: what may follow where nothing, or something, is."""
         empty: str | None = '""'
         after = '""'
-        for key, schema in reversed(properties.items()):
-            item = self._item(json.dumps(key, ensure_ascii=False), schema)
+        for key, schema in reversed(list(properties.items())):
+            item = self._item(quoted(key), schema)
             between = self._rules.literal(self._keyed.between)
             first = f"{item} {after}"
             later = f"{between} {item} {after}"
@@ -106,7 +105,7 @@ class ArgumentGrammar:
             texts = [write_value(value, "tagged") for value in values]
             if self._keyed.key_close_text:
                 texts = [value for value in values if isinstance(value, str)]
-            return one_of(self._rules.literal(text + close) for text in texts)
+            return one_of(f"{quoted(text)} {self._rules.literal(close)}" for text in texts)
         pattern = schema.get("pattern")
         if isinstance(pattern, str) and self._types(schema) == {"string"}:
             return self._rules.until(close, _whole(pattern))

@@ -146,9 +146,10 @@ def _mark(opening: str) -> str:
 def _call_schema(format: ToolFormat, tool: CallableTool) -> dict[str, Any]:
     arguments = dict(json_schema_of(tool.source) or tool.schema)
     settings = arguments.pop("x-guidance", None)
-    shared = {name: arguments.pop(name) for name in ("$defs", "definitions") if name in arguments}
+    names = [name for name in ("$defs", "definitions") if name in arguments]
+    shared: dict[str, Any] = {name: arguments.pop(name) for name in names}
     key = atoms(format.call[2])[4] if isinstance(format.call[2], str) else "arguments"
     properties = {"name": {"const": tool.name}, key: arguments}
-    whole = {"type": "object", "properties": properties, "required": ["name", key]}
+    whole: dict[str, Any] = {"type": "object", "properties": properties, "required": ["name", key]}
     whole |= {"additionalProperties": False, **shared}
     return whole | ({"x-guidance": settings} if settings else {})

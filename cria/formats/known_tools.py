@@ -51,7 +51,7 @@ KIMI_K3 = ToolFormat(
 )
 
 _KNOWN: tuple[tuple[tuple[str, ...], ToolFormat], ...] = (
-    (("to=functions.", "<|channel|>commentary"), GPT_OSS),
+    (("functions.", "<|channel|>analysis<|message|>"), GPT_OSS),
     (("<|tool_call>call:", '<|"|>'), GEMMA),
     (("<|tool_call_start|>[",), LFM2),
     (("<|im_start|>", "List of tools: "), LFM2),

@@ -40,10 +40,7 @@ class Rules:
     def literal(self, text: str) -> str:
         """Exactly this text, with its control tokens; nothing for no text."""
         parts = self._special.split(text)
-        return " ".join(
-            f"<[{p.token_id}]>" if isinstance(p, Special) else json.dumps(p, ensure_ascii=False)
-            for p in parts
-        )
+        return " ".join(f"<[{p.token_id}]>" if isinstance(p, Special) else quoted(p) for p in parts)
 
     def until(self, close: str, inside: str = ANY) -> str:
         """Some text and then this one, at its first occurrence."""
@@ -71,6 +68,11 @@ class Rules:
             self._numbers[key] = f"{prefix}{len(self._numbers)}"
             self._lines.append(self._numbers[key] + line)
         return self._numbers[key]
+
+
+def quoted(text: str) -> str:
+    """A text that is no more than text, in Lark."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def one_of(options: Iterable[str]) -> str:

@@ -75,7 +75,7 @@ class WrittenCall(NamedTuple):
     name: str
     arguments: dict[str, Any]
     id: str
-    index: int
+    number: int
 
 
 def write_calls(format: ToolFormat, calls: Sequence[WrittenCall]) -> str:
@@ -88,7 +88,7 @@ def _write(format: ToolFormat, call: WrittenCall) -> str:
         Slot.NAME: call.name,
         Slot.ARGUMENTS: _write_arguments(format.keyed, call.arguments),
         Slot.ID: call.id,
-        Slot.INDEX: str(call.index),
+        Slot.INDEX: str(call.number),
     }
     return "".join(slots[part] if isinstance(part, Slot) else part for part in format.call)
 
