@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llguidance import LLMatcher, grammar_from
@@ -71,6 +71,30 @@ def from_grammar(text: str) -> str:
     except ValueError as error:
         raise GrammarError(one_line(error)) from None
     return str(LLMatcher.grammar_from_lark(lark))
+
+
+def combine(lark: str, named: Mapping[str, str]) -> str:
+    """A Lark grammar and others, which it refers to as `@name`."""
+    others = [_grammar_of(source) | {"name": name} for name, source in named.items()]
+    return json.dumps({"grammars": [{"lark_grammar": lark}, *others]})
+
+
+def json_schema_of(source: str) -> dict[str, Any] | None:
+    """The schema that a grammar was made of, with settings for llguidance; None if of none."""
+    schema = _grammar_of(source).get("json_schema")
+    return schema if isinstance(schema, dict) else None
+
+
+def of_json_schema(schema: dict[str, Any]) -> str:
+    """A grammar of a schema that has settings for llguidance."""
+    return json.dumps({"grammars": [{"json_schema": schema}]})
+
+
+def _grammar_of(source: str) -> dict[str, Any]:
+    if not source.startswith("{"):
+        return {"lark_grammar": source}
+    grammar: dict[str, Any] = json.loads(source)["grammars"][0]
+    return grammar
 
 
 def after_blank(source: str) -> str:

@@ -7,7 +7,9 @@ is `begin`, the calls with `between` between them, `end`; a call is its parts in
 from __future__ import annotations
 
 import enum
-from typing import Literal, NamedTuple
+import json
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 
 class Slot(enum.Enum):
@@ -65,3 +67,55 @@ _HERMES_CALL = (
 )
 HERMES = ToolFormat(_HERMES_CALL, between="\n")
 """Of Hermes, Qwen and many others; for models whose template knows no tools, too."""
+
+
+class WrittenCall(NamedTuple):
+    """A call that is to be written, or was."""
+
+    name: str
+    arguments: dict[str, Any]
+    id: str
+    number: int
+
+
+def write_calls(format: ToolFormat, calls: Sequence[WrittenCall]) -> str:
+    """The calls as the model writes them."""
+    return format.begin + format.between.join(_write(format, c) for c in calls) + format.end
+
+
+def _write(format: ToolFormat, call: WrittenCall) -> str:
+    slots = {
+        Slot.NAME: call.name,
+        Slot.ARGUMENTS: _write_arguments(format.keyed, call.arguments),
+        Slot.ID: call.id,
+        Slot.INDEX: str(call.number),
+    }
+    return "".join(slots[part] if isinstance(part, Slot) else part for part in format.call)
+
+
+def _write_arguments(keyed: KeyedArguments | None, arguments: dict[str, Any]) -> str:
+    if keyed is None:
+        return json.dumps(arguments, ensure_ascii=False)
+    pairs = [_write_pair(keyed, key, value) for key, value in arguments.items()]
+    return keyed.open + keyed.between.join(pairs) + keyed.close
+
+
+def _write_pair(keyed: KeyedArguments, key: str, value: object) -> str:
+    is_text = isinstance(value, str)
+    close = keyed.key_close_text if is_text else None
+    text = write_value(value, keyed.values)
+    return keyed.key_open + key + (close or keyed.key_close) + text + keyed.value_close
+
+
+def write_value(value: Any, values: Literal["tagged", "python", "quoted"]) -> str:
+    """One value of keyed arguments."""
+    if values == "python":
+        return repr(value)
+    if isinstance(value, str):
+        return f'<|"|>{value}<|"|>' if values == "quoted" else value
+    if values == "quoted" and isinstance(value, dict):
+        members = (f"{key}:{write_value(item, values)}" for key, item in value.items())
+        return "{" + ",".join(members) + "}"
+    if values == "quoted" and isinstance(value, list):
+        return "[" + ",".join(write_value(item, values) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)

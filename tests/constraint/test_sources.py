@@ -86,3 +86,17 @@ def test_a_schema_cannot_loosen_its_own_enforcement() -> None:
 def test_a_schema_is_as_large_as_it_may_be() -> None:
     with pytest.raises(GrammarError, match="the most"):
         sources.from_json_schema({"enum": ["x" * 1000] * 600})
+
+
+def test_grammars_together() -> None:
+    named = {"number": sources.from_json_schema({"type": "integer"}), "word": "start: /[a-z]+/"}
+    source = sources.combine('start: @word "=" @number', named)
+    assert accepts(source, "ab=12") and not accepts(source, "ab=c")
+
+
+def test_the_schema_of_a_grammar() -> None:
+    source = sources.from_json_schema({"type": "integer"})
+    schema = sources.json_schema_of(source)
+    assert schema and schema["type"] == "integer"
+    assert accepts(sources.of_json_schema(schema), "12")
+    assert sources.json_schema_of("start: /a/") is None

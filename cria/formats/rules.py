@@ -1,0 +1,90 @@
+"""`Rules`: a grammar in the making, in llguidance's dialect of Lark."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from cria.constraint.sources import combine
+from cria.formats.special import Special, SpecialTexts
+
+ANY = r"(?s:.*)"
+"""Any text; control tokens are no text."""
+BLANKS = r"[ \t\r\n]{1,8}"
+
+
+class Rules:
+    """Rules with names of their own, and grammars that they refer to."""
+
+    def __init__(self, special: SpecialTexts) -> None:
+        self._special = special
+        self._lines: list[str] = []
+        self._named: dict[str, str] = {}
+        self._numbers: dict[str, str] = {}
+
+    def add(self, body: str, options: str = "") -> str:
+        """The name of a rule; equal ones are one."""
+        return self._add("r", f"{options}: {body}")
+
+    def terminal(self, body: str) -> str:
+        """The name of a terminal: what it matches is looked at as a whole."""
+        return self._add("T", f": {body}")
+
+    def grammar(self, source: str) -> str:
+        """A reference to another grammar."""
+        name = self._numbers.setdefault(source, f"g{len(self._numbers)}")
+        self._named[name] = source
+        return "@" + name
+
+    def literal(self, text: str) -> str:
+        """Exactly this text, with its control tokens; nothing for no text."""
+        parts = self._special.split(text)
+        return " ".join(f"<[{p.token_id}]>" if isinstance(p, Special) else quoted(p) for p in parts)
+
+    def until(self, close: str, inside: str = ANY) -> str:
+        """Some text and then this one, at its first occurrence."""
+        parts = self._special.split(close)
+        if not parts or isinstance(parts[0], Special):
+            return f"{self.terminal(regex(inside))}? {self.literal(close)}"
+        rest = close[len(parts[0]) :]
+        lazy = self.add(regex(f"{inside}{re_escape(parts[0])}"), "[lazy]")
+        return f"{lazy} {self.literal(rest)}"
+
+    def split(self, text: str) -> tuple[str | Special, ...]:
+        return self._special.split(text)
+
+    def blanks(self) -> str:
+        """A few, or none."""
+        return self.terminal(regex(BLANKS)) + "?"
+
+    def source(self, start: str) -> str:
+        """All of it, beginning with this."""
+        return combine("\n".join([f"start: {start}", *self._lines]), self._named)
+
+    def _add(self, prefix: str, line: str) -> str:
+        key = prefix + line
+        if key not in self._numbers:
+            self._numbers[key] = f"{prefix}{len(self._numbers)}"
+            self._lines.append(self._numbers[key] + line)
+        return self._numbers[key]
+
+
+def quoted(text: str) -> str:
+    """A text that is no more than text, in Lark."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def one_of(options: Iterable[str]) -> str:
+    """Any of these rules."""
+    return "(" + " | ".join(options) + ")"
+
+
+def regex(pattern: str) -> str:
+    """A regular expression in Lark."""
+    return "/" + re.sub(r"\\.|/", lambda m: r"\/" if m[0] == "/" else m[0], pattern) + "/"
+
+
+def re_escape(text: str) -> str:
+    """Escaped as far as llguidance knows: letters and blanks stay as they are."""
+    return re.sub(r"[\\.+*?()|\[\]{}^$#&~/\-]", r"\\\g<0>", text).replace("\n", r"\n")
