@@ -5,7 +5,6 @@ The shapes are OpenAI's; other routes bring theirs into this one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -131,6 +130,6 @@ class ToolPlan(NamedTuple):
 NO_TOOLS = ToolPlan(())
 
 
-def template_tools(plan: ToolPlan) -> Sequence[dict[str, Any]] | None:
+def template_tools(plan: ToolPlan) -> list[dict[str, Any]] | None:
     """What the template gets for `tools`; None for no such variable."""
     return [tool.for_template() for tool in plan.tools] or None

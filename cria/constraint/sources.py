@@ -38,7 +38,7 @@ def from_json_schema(schema: dict[str, Any] | bool, *, lenient: bool = False) ->
         raise GrammarError('Unimplemented keys: ["x-guidance"]')
     try:
         text = json.dumps(whole)
-        _check_size(text)
+        check_size(text)
         return str(LLMatcher.grammar_from_json_schema(text, overrides=overrides))
     except RecursionError:
         raise GrammarError("it is nested too deeply") from None
@@ -48,20 +48,20 @@ def from_json_schema(schema: dict[str, Any] | bool, *, lenient: bool = False) ->
 
 def from_regex(pattern: str) -> str:
     """The whole answer matches the pattern."""
-    _check_size(pattern)
+    check_size(pattern)
     return str(LLMatcher.grammar_from_regex(pattern))
 
 
 def from_choice(options: Sequence[str]) -> str:
     """The answer is one of these texts."""
     text = json.dumps(list(options))
-    _check_size(text)
+    check_size(text)
     return str(LLMatcher.grammar_from_lark(grammar_from("choice", text)))
 
 
 def from_grammar(text: str) -> str:
     """GBNF as llama.cpp knows it, or else llguidance's Lark."""
-    _check_size(text)
+    check_size(text)
     if text.lstrip().startswith("{"):  # llguidance's own form, which has settings too
         raise GrammarError("it is neither GBNF nor Lark")
     try:
@@ -113,7 +113,8 @@ def one_line(error: object) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _check_size(text: str) -> None:
+def check_size(text: str) -> None:
+    """GrammarError for more than a compiler could be asked to take, and for what is no text."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:

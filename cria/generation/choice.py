@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cria.api.events import CallDelta, CallStarted, ChoiceDelta, Event, ReasoningDelta
 from cria.api.logprobs import ScoredToken
@@ -51,7 +51,7 @@ class ChoiceState:
         self.request_id = -1
         self.num_tokens = self.num_shifts = 0
         self.num_calls = 0
-        self.kinds: dict[str, str] = {}
+        self.kinds: Mapping[str, str] = {}
         """Of the tools that are no functions, by name."""
         self.is_timed = self.is_stopping = False
         """Stopping: its text is complete, and its last output still to come, with its timings."""
@@ -87,12 +87,12 @@ class ChoiceState:
     def tell(self, pieces: list[Piece], *, is_final: bool) -> Iterator[Event]:
         """The events of these pieces; tokens and ids ride on the first one."""
         tokens = self.tokens.take(is_final=is_final) if self.tokens else ()
-        told = [piece for piece in pieces if piece.kind is not PieceKind.CALL_END]
-        if not told and tokens:
-            told = [Piece(PieceKind.CONTENT)]
-        for piece in told:
-            yield self._event(piece, tokens, self.take_token_ids())
-            tokens = ()
+        if not pieces and tokens:
+            pieces = [Piece(PieceKind.CONTENT)]
+        for piece in pieces:
+            if piece.kind is not PieceKind.CALL_END or tokens:
+                yield self._event(piece, tokens, self.take_token_ids())
+                tokens = ()
 
     def take_token_ids(self) -> tuple[int, ...] | None:
         """Each of them once."""
@@ -118,6 +118,7 @@ class ChoiceState:
             tool = self.kinds.get(text, "function")
             number = self.num_calls - 1
             return CallStarted(self.index, number, new_call_id(), text, tool, tokens, token_ids)
+        # Also the end of a call, which says nothing, if it has tokens to show.
         return CallDelta(self.index, self.num_calls - 1, text, tokens, token_ids)
 
 

@@ -11,8 +11,9 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
-from cria.api.constraints import Constraint
+from cria.api.constraints import ANY_OBJECT, Constraint
 from cria.api.decoding import MAX_WARNINGS, printable
+from cria.api.tools import ToolSpec
 from cria.constraint import sources
 from cria.constraint.compiler import GrammarCompiler
 from cria.constraint.sources import GrammarError
@@ -65,6 +66,34 @@ class Constraining:
         paths = paths_of(constraint.value, " ".join(self._compiler.ignored(source)))
         found = tuple(printable(constraint.param + path) for path in islice(paths, MAX_WARNINGS))
         return Grammar(source, found or (constraint.param,), constraint.param)
+
+    def tool(self, tool: ToolSpec) -> Grammar:
+        """Of the arguments of a tool, or of its text. RequestError if that has to be enforced and
+        cannot be; what does not have to is listed in the warnings.
+        """
+        if tool.grammar is not None:
+            return self.grammar(Constraint("grammar", tool.grammar.definition, tool.param))
+        is_lenient = tool.kind == "function" and not tool.strict
+        constraint = Constraint("schema", tool.schema, tool.param, tool.name, is_lenient)
+        try:
+            return self._compiled(constraint)
+        except GrammarError as error:
+            if not is_lenient:
+                raise _refusal(constraint, error) from None
+        return Grammar(sources.from_json_schema(ANY_OBJECT), (tool.param,), tool.param)
+
+    def whole(self, grammar: Grammar) -> Grammar:
+        """The grammar, made of several, if it can be used."""
+        try:
+            sources.check_size(grammar.source)
+            self._compiler.matcher(grammar.source)
+        except GrammarError as error:
+            raise RequestError(
+                f"Invalid '{grammar.param}': {str(error).rstrip('.')}.",
+                param=grammar.param,
+                code="invalid_value",
+            ) from None
+        return grammar
 
     def prepare(self) -> None:
         """Make the tokenizer now: that holds up all threads, and later there may be streams."""
@@ -125,11 +154,18 @@ def _refusal(constraint: Constraint, error: GrammarError) -> RequestError:
         return RequestError(sentence, param=param, code="invalid_value")
     where = next(paths_of(constraint.value, reason), "").lstrip(".")
     at = f"In context=({where}), " if where else ""
-    subject = "response_format" if param.startswith("response_format") else f"'{param}'"
+    subject, code = _subject(param)
     name = f" '{constraint.name}'" if constraint.name else ""
     hint = " What cannot be enforced is refused, unless 'strict' is false." if name else ""
     return RequestError(
-        f"Invalid schema for {subject}{name}: {at}{reason}.{hint}",
-        param=param,
-        code="invalid_value",
+        f"Invalid schema for {subject}{name}: {at}{reason}.{hint}", param=param, code=code
     )
+
+
+def _subject(param: str) -> tuple[str, str]:
+    """What OpenAI calls it, and the code of its errors."""
+    if param.startswith("response_format"):
+        return "response_format", "invalid_value"
+    if param.startswith(("tools[", "functions[")):
+        return "function", "invalid_function_parameters"
+    return f"'{param}'", "invalid_value"

@@ -28,7 +28,7 @@ from cria.errors import (
     SetupError,
 )
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
-from cria.generation.constraining import NO_GRAMMAR, Constraining, Grammar
+from cria.generation.constraining import Constraining
 from cria.generation.embedding_pipeline import EmbeddingPipeline
 from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
@@ -38,6 +38,7 @@ from cria.generation.limits import check_length, check_num_scored, check_num_sho
 from cria.generation.overflow import Overflow, Prompt
 from cria.generation.run import Offload, Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
+from cria.generation.shaping import Shape, Shaping, compiles
 from cria.generation.text_tools import TextTools
 from cria.ipc.messages import Ready
 from cria.ipc.rendezvous import Rendezvous
@@ -61,6 +62,7 @@ class Generation:
         self._client = client
         self._tokenizer, self._pieces = text.tokenizer, text.pieces
         self._constraining = Constraining(text.make_compiler)
+        self._shaping = Shaping(text.formats, self._constraining, text.tokenizer)
         self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
         self.offload = offload
@@ -280,8 +282,8 @@ class Generation:
             check_length(info, prompt.token_ids, param, min(params.max_tokens, 1))
         check_num_shown(info, request, prompts)
         kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
-        grammar = self._grammar(request)
-        params = msgspec.structs.replace(params, grammar=grammar.source)
+        shape = self._shape(request, prompts[0][0].token_ids)
+        params = msgspec.structs.replace(params, grammar=shape.grammar.source)
         run = Run(
             head,
             self._client,
@@ -291,27 +293,21 @@ class Generation:
         )
         self._heartbeats.add(run)
         self._describe(run, request, [prompt for prompt, _ in prompts], overflow)
-        run.warnings += grammar.warnings
-        run.constrained_by = grammar.param
-        make_output = partial(
-            OutputProcessor,
-            self._pieces,
-            request.stop,
-            frozenset(request.stop_token_ids),
-            request.min_tokens,
-        )
+        run.warnings += shape.grammar.warnings
+        run.constrained_by = shape.grammar.param
+        run.tool_kinds = shape.tool_kinds
         with run.submitting():
             for (prompt, display), num_kept in zip(prompts, kept, strict=True):
                 params = msgspec.structs.replace(params, num_kept=num_kept)
                 choices = [_for_choice(params, i) for i in range(request.num_candidates)]
-                run.add_prompt(prompt.token_ids, choices, make_output, display)
+                run.add_prompt(prompt.token_ids, choices, shape.make_output, display)
         return run
 
-    def _grammar(self, request: GenerationRequest) -> Grammar:
-        if request.constraint is None:
-            return NO_GRAMMAR
-        grammar: Grammar = self.offload(self._constraining.grammar, request.constraint)
-        return grammar
+    def _shape(self, request: GenerationRequest, prompt: list[int]) -> Shape:
+        if not compiles(request):
+            return self._shaping.shape(request, prompt)
+        shape: Shape = self.offload(self._shaping.shape, request, prompt)
+        return shape
 
     def _describe(
         self, run: Run, request: GenerationRequest, prompts: list[Prompt], overflow: Overflow

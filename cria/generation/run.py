@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -82,7 +82,7 @@ class Run:
         """The field that says what the answer has to look like."""
         self.returns_token_ids = False
         """To be set before the first prompt is added; so the next one."""
-        self.tool_kinds: dict[str, str] = {}
+        self.tool_kinds: Mapping[str, str] = {}
         """Of the tools that are no functions, by name."""
 
     @property

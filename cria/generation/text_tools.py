@@ -7,6 +7,7 @@ from typing import Any
 from cria.api.apply_template import ApplyTemplateRequest
 from cria.api.chat import ChatCompletionRequest
 from cria.api.tokens import DetokenizeRequest, TokenizeRequest, TokenPiece, with_pieces
+from cria.api.tools import template_tools
 from cria.generation.run import Offload
 from cria.prompt.loading import TextSide
 from cria.prompt.tokenizer import SpecialTokens
@@ -75,6 +76,7 @@ class TextTools:
         """
         return self._template.render(
             messages,
+            tools=template_tools(request.tool_plan),
             add_generation_prompt=request.opens_answer,
             continue_last=request.continues_last,
             kwargs=request.template_kwargs(),

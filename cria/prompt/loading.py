@@ -11,11 +11,13 @@ from functools import partial
 from typing import NamedTuple
 
 from cria.constraint.compiler import GrammarCompiler
+from cria.formats.model_formats import ModelFormats
 from cria.native import library, log
 from cria.native.grammar_tokenizer import make_grammar_tokenizer, opens_with_blank
 from cria.native.model import Model, ModelOptions
 from cria.native.vocab import Vocab
 from cria.prompt.chat_template import ChatTemplate
+from cria.prompt.formats import formats_of
 from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.template_trial import problem_of
 from cria.prompt.tokenizer import Tokenizer
@@ -39,6 +41,8 @@ class TextSide(NamedTuple):
     """The bytes of each token as they appear in text."""
     rerank_prompt: RerankPrompt
     make_compiler: MakeCompiler
+    formats: ModelFormats = ModelFormats()
+    """How the model writes tool calls and thinking."""
 
 
 def check_native() -> None:
@@ -61,9 +65,9 @@ def load_text_side(path: str, chat_template: str | None = None) -> TextSide:
     if template.problem and model.has_decoder:
         logger.warning("%s Only /v1/completions will work.", template.problem)
     rerank_prompt = RerankPrompt(vocab, model.chat_template("rerank"), tokenizer.control_texts)
-    return TextSide(
-        tokenizer, template, vocab.pieces, rerank_prompt, partial(_make_compiler, vocab)
-    )
+    make_compiler = partial(_make_compiler, vocab)
+    formats = formats_of(template, tokenizer.control_ids)
+    return TextSide(tokenizer, template, vocab.pieces, rerank_prompt, make_compiler, formats)
 
 
 def _make_compiler(vocab: Vocab) -> GrammarCompiler:

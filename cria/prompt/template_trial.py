@@ -21,6 +21,7 @@ from typing import Any
 
 from cria.errors import RequestError
 from cria.prompt.chat_template import ChatTemplate
+from cria.prompt.formats import formats_of
 from cria.prompt.render_limits import RenderLimit
 
 CPU_SECONDS = 5
@@ -83,8 +84,9 @@ def _set_limit(name: str, limit: int) -> None:
 
 
 def _use(source: str, bos_token: str, eos_token: str) -> None:
-    """What the server would do: compile, probe and render."""
+    """What the server would do: compile, probe, find out the formats, and render."""
     template = ChatTemplate(source, bos_token, eos_token)
+    formats_of(template, {})
     with suppress(RequestError):
         template.render(_CONVERSATION)
 

@@ -86,11 +86,19 @@ class Tokenizer:
         return self._vocab.bos_id if self._vocab.add_bos else None
 
     @cached_property
+    def control_ids(self) -> dict[str, int]:
+        """The control tokens by how they are written."""
+        pairs = zip(self.pieces, self._vocab.control_pieces, strict=True)
+        return {
+            text.decode("utf-8", "replace"): token_id
+            for token_id, (piece, text) in enumerate(pairs)
+            if not piece and text
+        }
+
+    @property
     def control_texts(self) -> frozenset[str]:
         """How the control tokens are written."""
-        vocab = self._vocab
-        pairs = zip(self.pieces, vocab.control_pieces, strict=True)
-        return frozenset(text.decode("utf-8", "replace") for piece, text in pairs if not piece)
+        return frozenset(self.control_ids)
 
     @property
     def special_tokens(self) -> SpecialTokens:

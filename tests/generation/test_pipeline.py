@@ -112,7 +112,7 @@ def test_a_shape_is_compiled_off_the_hub_and_sent_with_each_choice() -> None:
     bench.generation.start_completion(completion(n=2, guided_choice=["a"]))
     grammars = {params.grammar for _, params in bench.client.submitted}
     assert grammars == {from_choice(["a"])} and len(bench.client.submitted) == 2
-    assert bench.offloaded == ["encode_text", "grammar"]
+    assert bench.offloaded == ["encode_text", "shape"]
     with pytest.raises(RequestError, match="Invalid 'regex'"):
         bench.generation.start_chat(chat(regex="("))
     lenient = {"name": "x", "schema": {"not": {}}, "strict": False}

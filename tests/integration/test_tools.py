@@ -248,7 +248,7 @@ def test_a_custom_tool(server: RealServer, syntax: str, definition: str, pattern
     for chunk in client.chat.completions.create(**body, stream=True):
         for delta in chunk.choices[0].delta.tool_calls or ():
             joined += delta.model_extra["custom"]["input"]
-    assert joined == call["custom"]["input"]
+    assert re.fullmatch(pattern, joined)
 
 
 def test_a_custom_tool_of_any_text(server: RealServer) -> None:
@@ -328,6 +328,7 @@ def test_schemas_that_cannot_be_enforced(server: RealServer) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_forced_call_fits_every_time(client: openai.OpenAI) -> None:
     """Two hundred of them, whatever the model is inclined to."""
 
