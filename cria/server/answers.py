@@ -83,8 +83,14 @@ def stream_response(
     run: Run, chunks: ChunkEncoder, include_usage: bool, environ: Mapping[str, Any]
 ) -> Response:
     """An answer that sends what the run produces as it comes."""
+    return send_events(stream_events(run, chunks, include_usage), run, environ)
+
+
+def send_events(
+    events: Generator[bytes, None, None], run: Cancellable, environ: Mapping[str, Any]
+) -> Response:
+    """A stream of framed events, which ends the run when the client goes away."""
     stop_watching = watch_client(environ, run)
-    events = stream_events(run, chunks, include_usage)
     stream = EventStream(events, partial(_end, run, stop_watching))
     # Passed through as it is: Werkzeug's own wrappers would cost every event a type check.
     return Response(stream, headers=HEADERS, direct_passthrough=True)

@@ -35,8 +35,10 @@ from cria.server.routes import (
     models,
     props,
     rerank,
+    responses,
     score,
     slots,
+    stored_responses,
     tokens,
 )
 
@@ -52,8 +54,10 @@ RESOURCES = (
     models,
     props,
     rerank,
+    responses,
     score,
     slots,
+    stored_responses,
     tokens,
 )
 

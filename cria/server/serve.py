@@ -34,6 +34,7 @@ from cria.generation.pipeline import Generation
 from cria.server.app import create_app
 from cria.server.banner import ready_banner
 from cria.server.http import Handler
+from cria.server.response_file import kept_responses
 from cria.server.workers import WorkerJob, Workers
 
 Result = TypeVar("Result")
@@ -91,6 +92,16 @@ def serve(
     say: Callable[[str], None],
 ) -> None:
     """Serve until a signal comes; SetupError if the model cannot be loaded."""
+    with kept_responses(server_config) as config:
+        _serve(listener, engine_config, config, say)
+
+
+def _serve(
+    listener: socket.socket,
+    engine_config: EngineConfig,
+    server_config: ServerConfig,
+    say: Callable[[str], None],
+) -> None:
     generation = Generation.open(engine_config, server_config, offload=offload)
     address = listener.getsockname()[:2]
     job = WorkerJob(
