@@ -62,7 +62,7 @@ class ServerConfig(msgspec.Struct, frozen=True):
     max_body_bytes: int = 32 * 1024 * 1024
     heartbeat_seconds: float = 15.0
     """A stream that has been silent for so long gets a comment line, which keeps proxies awake."""
-    response_store: str | None = None
+    response_store: str | None = ""
     """File that keeps responses; empty: one for the life of the server; None: nothing is kept."""
     response_store_days: float = 30.0
     """What is older is deleted."""

@@ -38,6 +38,7 @@ UNTESTED = {
     "sampling_params.py",
     "api/head.py",
     "api/health.py",
+    "api/responses/output_items.py",
     "api/server_info.py",
     "bench/messages.py",
     "cli/bench_options.py",

@@ -232,7 +232,7 @@ RESPONSES = (
     option(
         "--response-store",
         type=StorePath(),
-        default="",
+        default=_SERVER.response_store,
         show_default="a private file that goes with the server",
         help="File that keeps the answers of /v1/responses, or none.",
     ),

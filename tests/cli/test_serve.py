@@ -38,6 +38,10 @@ OPTIONS = [
     ("--flash-attn", "off", "flash_attention", "off"),
     ("--kv", "streams", "kv_layout", "streams"),
     ("--pooling", "last", "pooling", "last"),
+    ("--response-store", "a/file", "response_store", "a/file"),
+    ("--response-store", "none", "response_store", None),
+    ("--response-store-days", "0.5", "response_store_days", 0.5),
+    ("--response-store-mb", "1", "response_store_mb", 1.0),
     ("--cache-type-k", "q8_0", "cache_type_k", "q8_0"),
     ("--cache-type-v", "bf16", "cache_type_v", "bf16"),
 ]

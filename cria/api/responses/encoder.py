@@ -108,7 +108,7 @@ class ResponseEncoder:
             status="incomplete" if self._is_cut else "completed",
             incomplete_details=MAX_OUTPUT_TOKENS if self._is_cut else None,
             completed_at=None if self._is_cut else int(self._clock()),
-            output=tuple(self._output),
+            output=[*self._output],
             usage=response_usage(usage),
         )
         kind = ResponseIncomplete if self._is_cut else ResponseCompleted
@@ -117,7 +117,7 @@ class ResponseEncoder:
     def cancel(self, usage: Usage) -> list[StreamEvent]:
         """Somebody has stopped it: what there is so far remains."""
         events = self._close("incomplete")
-        self._become(status="cancelled", output=tuple(self._output), usage=response_usage(usage))
+        self._become(status="cancelled", output=[*self._output], usage=response_usage(usage))
         return [*events, ResponseIncomplete(next(self._numbers), self.response)]
 
     def fail(self, code: str, message: str, usage: Usage | None = None) -> list[StreamEvent]:
@@ -125,7 +125,7 @@ class ResponseEncoder:
         self._become(
             status="failed",
             error=ResponseError(code, message),
-            output=tuple(self._output),
+            output=[*self._output],
             usage=None if usage is None else response_usage(usage),
         )
         return [ResponseFailed(next(self._numbers), self.response)]

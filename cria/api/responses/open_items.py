@@ -106,7 +106,7 @@ class OpenMessage(OpenItem):
         self._num_told = 0
 
     def made(self, status: Status) -> OutputMessage:
-        content = () if status == "in_progress" else (self._part,)
+        content = [] if status == "in_progress" else [self._part]
         return OutputMessage(self._id, status, content)
 
     def start(self) -> list[StreamEvent]:
@@ -119,10 +119,10 @@ class OpenMessage(OpenItem):
 
     @property
     def _part(self) -> OutputText:
-        return OutputText(self.text, (), tuple(self._logprobs))
+        return OutputText(self.text, [], [*self._logprobs])
 
     def _delta(self, text: str) -> StreamEvent:
-        new = tuple(self._logprobs[self._num_told :])
+        new = self._logprobs[self._num_told :]
         self._num_told += len(new)
         return TextDelta(*self._at, 0, text, new)
 
@@ -145,9 +145,9 @@ class OpenReasoning(OpenItem):
 
     def made(self, status: Status) -> ReasoningItem:
         if status == "in_progress":
-            return ReasoningItem(self._id, (), status)
-        content = (ReasoningText(self.text),)
-        return ReasoningItem(self._id, (), status, content, self._seal())
+            return ReasoningItem(self._id, [], status)
+        content = [ReasoningText(self.text)]
+        return ReasoningItem(self._id, [], status, content, self._seal())
 
     def start(self) -> list[StreamEvent]:
         return [*super().start(), PartAdded(*self._at, 0, ReasoningText(""))]
@@ -170,8 +170,8 @@ class OpenSummary(OpenReasoning):
 
     def made(self, status: Status) -> ReasoningItem:
         if status == "in_progress":
-            return ReasoningItem(self._id, (), status)
-        return ReasoningItem(self._id, (SummaryText(self.text),), status, None, self._seal())
+            return ReasoningItem(self._id, [], status)
+        return ReasoningItem(self._id, [SummaryText(self.text)], status, None, self._seal())
 
     def start(self) -> list[StreamEvent]:
         return [*OpenItem.start(self), SummaryPartAdded(*self._at, 0, SummaryText(""))]

@@ -18,8 +18,8 @@ class OutputText(msgspec.Struct, frozen=True, tag_field="type", tag="output_text
     """Text of a message."""
 
     text: str
-    annotations: tuple[Any, ...] = ()
-    logprobs: tuple[TokenLogprob, ...] = ()
+    annotations: list[Any] = []
+    logprobs: list[TokenLogprob] = []
     """If the request includes them."""
 
 
@@ -40,7 +40,7 @@ class OutputMessage(msgspec.Struct, frozen=True, tag_field="type", tag="message"
 
     id: str
     status: Status
-    content: tuple[OutputText, ...] = ()
+    content: list[OutputText] = []
     role: str = "assistant"
 
 
@@ -50,9 +50,9 @@ class ReasoningItem(
     """What it thought before."""
 
     id: str
-    summary: tuple[SummaryText, ...]
+    summary: list[SummaryText]
     status: Status
-    content: tuple[ReasoningText, ...] | None = None
+    content: list[ReasoningText] | None = None
     encrypted_content: str | None = None
     """The thinking in a form that a client gives back, if the request includes it."""
 

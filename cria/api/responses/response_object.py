@@ -49,7 +49,7 @@ class ReasoningEcho(msgspec.Struct, frozen=True):
 
 
 class TextEcho(msgspec.Struct, frozen=True):
-    format: Any
+    format: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "text"})
     verbosity: str = "medium"
 
 
@@ -70,17 +70,17 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     max_tool_calls: int | None = None
     metadata: dict[str, str] = {}
     model: str
-    output: tuple[OutputItem, ...] = ()
+    output: list[OutputItem] = []
     parallel_tool_calls: bool = True
     previous_response_id: str | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
-    reasoning: ReasoningEcho = ReasoningEcho()
+    reasoning: ReasoningEcho = msgspec.field(default_factory=ReasoningEcho)
     safety_identifier: str | None = None
     service_tier: str = "default"
     store: bool = True
     temperature: float = 1.0
-    text: TextEcho = TextEcho({"type": "text"})
+    text: TextEcho = msgspec.field(default_factory=TextEcho)
     tool_choice: Any = "auto"
     tools: list[Any] = []
     top_logprobs: int = 0

@@ -72,13 +72,13 @@ class PartDone(OfItem, frozen=True, tag="response.content_part.done"):
 class TextDelta(OfItem, frozen=True, tag="response.output_text.delta"):
     content_index: int
     delta: str
-    logprobs: tuple[TokenLogprob, ...] = ()
+    logprobs: list[TokenLogprob] = []
 
 
 class TextDone(OfItem, frozen=True, tag="response.output_text.done"):
     content_index: int
     text: str
-    logprobs: tuple[TokenLogprob, ...] = ()
+    logprobs: list[TokenLogprob] = []
 
 
 class ReasoningTextDelta(OfItem, frozen=True, tag="response.reasoning_text.delta"):

@@ -68,19 +68,19 @@ class NamedCustom(msgspec.Struct, tag_field="type", tag="custom"):
     name: str
 
 
-class AllowedTool(msgspec.Struct):
+class FlatAllowedTool(msgspec.Struct):
     type: Literal["function", "custom"]
     name: str
 
 
-class AllowedTools(msgspec.Struct, tag_field="type", tag="allowed_tools"):
+class FlatAllowedTools(msgspec.Struct, tag_field="type", tag="allowed_tools"):
     """Some of them; the prompt still shows all."""
 
     mode: Literal["auto", "required"]
-    tools: list[AllowedTool]
+    tools: list[FlatAllowedTool]
 
 
-FlatChoice = Literal["none", "auto", "required"] | NamedFunction | NamedCustom | AllowedTools
+FlatChoice = Literal["none", "auto", "required"] | NamedFunction | NamedCustom | FlatAllowedTools
 
 _WITHOUT_EFFECT = ("defer_loading", "output_schema", "allowed_callers", "is_async")
 
@@ -127,7 +127,7 @@ def chat_choice(choice: FlatChoice | None) -> chat.ToolChoice | None:
         return chat.FunctionChoice(chat.Named(choice.name))
     if isinstance(choice, NamedCustom):
         return chat.CustomChoice(chat.Named(choice.name))
-    if isinstance(choice, AllowedTools):
+    if isinstance(choice, FlatAllowedTools):
         return chat.AllowedChoice(
             chat.AllowedTools(choice.mode, [_chat_allowed(tool) for tool in choice.tools])
         )
@@ -161,7 +161,7 @@ def _chat_tool(tool: FlatFunction | FlatCustom) -> chat.Tool:
     return chat.CustomTool(chat.Custom(tool.name, tool.description, wanted))
 
 
-def _chat_allowed(tool: AllowedTool) -> chat.AllowedTool:
+def _chat_allowed(tool: FlatAllowedTool) -> chat.AllowedTool:
     named = chat.Named(tool.name)
     if tool.type == "function":
         return chat.AllowedTool("function", function=named)
