@@ -121,7 +121,7 @@ class BackgroundRuns:
             if now is None or now.status not in UNFINISHED:
                 return
             pause.wait(FLUSH_SECONDS)
-        end_forsaken(self._store, answer, "cancelled")
+        self._offload(end_forsaken, self._store, answer, "cancelled")
 
     def _work(self, run: Run, job: Job) -> None:
         try:
