@@ -34,6 +34,7 @@ FLUSH_SECONDS = 0.05
 """Events wait so long at most for others, while there are others."""
 END_SECONDS = 5.0
 """How long a wish that a run ends may take; then it is as if it had."""
+CLOSE_SECONDS = 1.0
 DIED = "The server ended before the answer was complete."
 
 
@@ -95,6 +96,7 @@ class BackgroundRuns:
     def __init__(self, store: AnswerStore, offload: Offload) -> None:
         self._store, self._offload = store, offload
         self._runs: dict[str, Run] = {}
+        self._workers: dict[str, threading.Thread] = {}
         self._watcher: threading.Thread | None = None
 
     def start(self, run: Run, encoder: ResponseEncoder, *, is_streamed: bool) -> None:
@@ -107,7 +109,14 @@ class BackgroundRuns:
         worker = threading.Thread(
             target=self._work, args=(run, job), name="background", daemon=True
         )
+        self._workers[job.id] = worker
         worker.start()
+
+    def close(self) -> None:
+        """Let runs that have just failed, since the server stops, say so in the store."""
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for worker in list(self._workers.values()):
+            worker.join(max(0.0, deadline - time.monotonic()))
 
     def end(self, answer: Answer) -> None:
         """Ask that a run of any process ends, and wait until it has."""
@@ -131,6 +140,7 @@ class BackgroundRuns:
         finally:
             run.cancel()
             del self._runs[job.id]
+            del self._workers[job.id]
 
     def _events(self, run: Run, job: Job) -> list[StreamEvent]:
         """Store what happens; the last events, with which the response is complete."""

@@ -78,6 +78,13 @@ class ResponseService:
         follower = Follower(self.answers.store, self._generation.offload, answer_id, silence)
         return send_events(follower.frames(first), follower, environ)
 
+    def close(self) -> None:
+        """Close the store, once nobody writes to it any more."""
+        if self.background is not None:
+            self.background.close()
+        if self.answers.store is not None:
+            self.answers.store.close()
+
     def _start(self, wanted: ResponsesRequest, items: Sequence[Kept]) -> Run:
         """RequestError names this route's fields; so do the warnings."""
         paths = tool_paths(wanted)
@@ -130,8 +137,8 @@ def service() -> ResponseService:
     return found
 
 
-def detach(app: App) -> None:
-    """Close its store."""
+def detach(app: object) -> None:
+    """End the service of an application that answers no more."""
+    assert isinstance(app, App)
     found: ResponseService = app.extensions.pop(_NAME)
-    if found.answers.store is not None:
-        found.answers.store.close()
+    found.close()

@@ -35,6 +35,7 @@ from cria.server.app import create_app
 from cria.server.banner import ready_banner
 from cria.server.http import Handler
 from cria.server.response_file import kept_responses
+from cria.server.response_service import detach
 from cria.server.workers import WorkerJob, Workers
 
 Result = TypeVar("Result")
@@ -131,6 +132,7 @@ def serving(
         server.close()
         generation.close()
         server.stop(timeout=STOP_SECONDS)
+        detach(server.application)
 
 
 def make_server(

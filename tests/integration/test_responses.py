@@ -371,3 +371,38 @@ def test_what_was_running_when_the_server_died_has_failed(tiny_gguf: Path, tmp_p
         assert (failed["status"], failed["error"]["code"]) == ("failed", "server_error")
         old = requests.get(f"{path}/{done.json()['id']}", timeout=30).json()
         assert old == done.json()
+
+
+def test_a_failure_is_the_last_event_of_a_stream(tiny_server: RealServer) -> None:
+    client = tiny_server.client()
+    stream = client.responses.create(
+        model="tiny", input="a", stream=True, extra_body={"ignore_eos": True}
+    )
+    events = []
+    for event in stream:
+        if not events:
+            (engine,) = psutil.Process(tiny_server.process.pid).children()
+            engine.kill()
+        events.append(event)
+    last: Any = events[-1]
+    assert last.type == "response.failed"
+    assert last.response.error.code == "server_error"
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    kept = client.responses.retrieve(last.response.id)
+    assert (kept.status, kept.error is None) == ("failed", False)
+
+
+def test_thinking_is_sent_back(client: openai.OpenAI) -> None:
+    sealed = "Y3JpYQBobQ=="
+    thought: Any = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed}
+    said: Any = {"role": "assistant", "content": "Hello"}
+    turns: Any = [
+        {"role": "user", "content": "Hi"},
+        thought,
+        said,
+        {"role": "user", "content": "Hi"},
+    ]
+    made = create(client, turns, store=False, include=["reasoning.encrypted_content"])
+    without = create(client, [turns[0], *turns[2:]], store=False)
+    # A template that does not look at thinking leaves it out.
+    assert made.output_text == without.output_text

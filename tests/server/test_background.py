@@ -139,6 +139,17 @@ def test_what_a_dead_process_left_has_failed(store: AnswerStore, tmp_path: Path)
     assert (response.status, response.error.message) == ("failed", DIED)
 
 
+def test_the_end_of_the_server_waits_for_what_has_to_be_written(store: AnswerStore) -> None:
+    gate = threading.Event()
+    run = FakeRun([lambda: gate.wait(30), EngineDied("stopping")], 0)
+    runs = BackgroundRuns(store, call)
+    runs.start(run, ResponseEncoder(queued(store)), is_streamed=False)  # type: ignore[arg-type]
+    threading.Timer(0.1, gate.set).start()
+    runs.close()
+    assert read(store).status == "failed"
+    runs.close()
+
+
 def test_a_store_that_fails_ends_the_run(
     store: AnswerStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
