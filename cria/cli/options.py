@@ -230,6 +230,12 @@ EMBEDDINGS = (
 
 RESPONSES = (
     option(
+        "--ignore-built-in-tools/--no-ignore-built-in-tools",
+        default=_SERVER.ignore_built_in_tools,
+        help="Leave out the tools of /v1/responses that OpenAI would run, such as web_search, and "
+        "name them in x-cria-warnings, instead of refusing the request.",
+    ),
+    option(
         "--response-store",
         type=StorePath(),
         default=_SERVER.response_store,

@@ -16,6 +16,7 @@ from cria.api.responses.paths import own_path, own_words
 from cria.api.responses.request import ResponsesRequest
 from cria.api.responses.response_object import Response as ResponseObject
 from cria.api.responses.to_chat import to_chat, tool_paths
+from cria.api.responses.tool_fields import left_out
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.generation.run import Run
@@ -44,6 +45,7 @@ class ResponseService:
 
     def create(self, wanted: ResponsesRequest, owner: str, environ: Mapping[str, Any]) -> Response:
         """Answer, as the request wants it: whole, streamed, or later."""
+        self._leave_out_tools(wanted)
         is_stored = self.answers.is_stored(wanted)
         if not is_stored and wanted.store is None:
             add_warnings(("store",))
@@ -65,6 +67,7 @@ class ResponseService:
 
     def count(self, wanted: ResponsesRequest, owner: str) -> int:
         """The tokens of the whole prompt."""
+        self._leave_out_tools(wanted)
         context = self.answers.context(wanted, owner)
         model = wanted.model or self._generation.model_ids[0]
         chat = to_chat(wanted, [*context.before, *context.new], model)
@@ -84,6 +87,9 @@ class ResponseService:
             self.background.close()
         if self.answers.store is not None:
             self.answers.store.close()
+
+    def _leave_out_tools(self, wanted: ResponsesRequest) -> None:
+        add_warnings(left_out(wanted.tools, is_allowed=self._config.ignore_built_in_tools))
 
     def _start(self, wanted: ResponsesRequest, items: Sequence[Kept]) -> Run:
         """RequestError names this route's fields; so do the warnings."""

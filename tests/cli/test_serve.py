@@ -79,6 +79,7 @@ def test_without_options_the_settings_are_the_defaults(
     ("args", "environment", "name", "expected"),
     [
         (["--strict"], {}, "strict", True),
+        (["--ignore-built-in-tools"], {}, "ignore_built_in_tools", True),
         ([], {"CRIA_STRICT": "1"}, "strict", True),
         (["--no-mmap"], {}, "use_mmap", False),
         ([], {"CRIA_MMAP": "0"}, "use_mmap", False),

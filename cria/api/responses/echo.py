@@ -11,7 +11,14 @@ from cria.api.responses.encoder import Shown
 from cria.api.responses.ids import new_id
 from cria.api.responses.request import ENCRYPTED, ResponsesRequest
 from cria.api.responses.response_object import ReasoningEcho, Response, TextEcho
-from cria.api.responses.tool_fields import FlatFunction, FlatTool, Namespace, namespaces
+from cria.api.responses.tool_fields import (
+    BuiltIn,
+    FlatFunction,
+    FlatTool,
+    Namespace,
+    namespaces,
+    placed,
+)
 
 
 def new_response(
@@ -39,8 +46,9 @@ def new_response(
         store=is_stored,
         temperature=request.temperature,
         text=TextEcho(_plain(text.format) or {"type": "text"}, text.verbosity or "medium"),
-        tool_choice=_plain(request.tool_choice) or ("auto" if request.tools else "none"),
-        tools=[_told(tool) for tool in request.tools],
+        tool_choice=_plain(request.tool_choice)
+        or ("auto" if any(placed(request.tools)) else "none"),
+        tools=[_told(tool) for tool in request.tools if not isinstance(tool, BuiltIn)],
         top_logprobs=request.top_logprobs or 0,
         top_p=request.top_p,
         truncation=request.truncation or "disabled",

@@ -21,8 +21,8 @@ from cria.api.responses.text_fields import ReasoningConfig, TextConfig
 from cria.api.responses.tool_fields import (
     FlatChoice,
     FlatTool,
-    built_in_refusal,
     tools_without_effect,
+    without_versions,
 )
 from cria.api.sampling_fields import MAX_INT32
 from cria.api.unsupported import OTHER_SERVERS, Refusal
@@ -140,11 +140,12 @@ class ResponsesRequest(GenerationRequest, kw_only=True):
 
     @classmethod
     def prepared(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        return {**fields, "input": with_types(fields["input"])} if "input" in fields else fields
+        forms = {"input": with_types, "tools": without_versions}
+        return fields | {name: form(fields[name]) for name, form in forms.items() if name in fields}
 
     @classmethod
     def explain(cls, fields: dict[str, Any]) -> RequestError | None:
-        return media_refusal(fields.get("input")) or built_in_refusal(fields.get("tools"))
+        return media_refusal(fields.get("input"))
 
     @property
     def items(self) -> list[InputItem]:

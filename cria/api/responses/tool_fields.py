@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 import msgspec
 
@@ -11,11 +11,11 @@ from cria.api import tools as chat
 from cria.api.tools import AnyText, ToolName
 from cria.errors import RequestError
 
-BUILT_IN = frozenset(
+BUILT_IN = (
     "web_search file_search code_interpreter image_generation computer mcp local_shell shell "
     "apply_patch tool_search programmatic_tool_calling".split()
 )
-"""Tools that OpenAI runs itself; some names have a version behind them."""
+"""Tools that OpenAI runs itself, or knows; some names have a version behind them."""
 
 
 class FlatFunction(msgspec.Struct, tag_field="type", tag="function"):
@@ -57,7 +57,26 @@ class Namespace(msgspec.Struct, tag_field="type", tag="namespace"):
     description: str | None = None
 
 
-FlatTool = FlatFunction | FlatCustom | Namespace
+class BuiltIn(msgspec.Struct, tag_field="type"):
+    """A tool that this server has not."""
+
+
+_BUILT_IN_KINDS = tuple(
+    msgspec.defstruct(
+        "".join(word.title() for word in name.split("_")) + "Tool",
+        [],
+        bases=(BuiltIn,),
+        namespace={"__doc__": "Refused, or left out."},
+        module=__name__,
+        tag=name,
+    )
+    for name in BUILT_IN
+)
+
+if TYPE_CHECKING:
+    FlatTool = FlatFunction | FlatCustom | Namespace | BuiltIn
+else:
+    FlatTool = Union[(FlatFunction, FlatCustom, Namespace, *_BUILT_IN_KINDS)]  # noqa: UP007 - a list
 
 
 class NamedFunction(msgspec.Struct, tag_field="type", tag="function"):
@@ -96,11 +115,11 @@ class Placed(NamedTuple):
 def placed(tools: Sequence[FlatTool]) -> Iterator[Placed]:
     """All of them, out of their namespaces, in order."""
     for index, tool in enumerate(tools):
-        if not isinstance(tool, Namespace):
+        if isinstance(tool, Namespace):
+            for number, inner in enumerate(tool.tools):
+                yield Placed(inner, f"tools[{index}].tools[{number}]", tool.name)
+        elif not isinstance(tool, BuiltIn):
             yield Placed(tool, f"tools[{index}]")
-            continue
-        for number, inner in enumerate(tool.tools):
-            yield Placed(inner, f"tools[{index}].tools[{number}]", tool.name)
 
 
 def chat_tools(tools: Sequence[FlatTool]) -> list[chat.Tool]:
@@ -134,18 +153,32 @@ def chat_choice(choice: FlatChoice | None) -> chat.ToolChoice | None:
     return choice
 
 
-def built_in_refusal(tools: object) -> RequestError | None:
-    """The error for the first of raw tools that OpenAI would run, if there is one."""
-    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-        kind = tool.get("type") if isinstance(tool, dict) else None
-        if isinstance(kind, str) and any(kind.startswith(name) for name in BUILT_IN):
-            return RequestError(
-                f"Unsupported value: 'tools[{index}].type' cannot be '{kind}': this server runs no "
-                "tools of its own. Send functions and custom tools.",
-                param=f"tools[{index}].type",
-                code="unsupported_value",
-            )
-    return None
+def without_versions(tools: Any) -> Any:
+    """What was sent, and of the tools that OpenAI runs the name alone."""
+    return [_without_version(tool) for tool in tools] if isinstance(tools, list) else tools
+
+
+def left_out(tools: Sequence[FlatTool], *, is_allowed: bool) -> tuple[str, ...]:
+    """Paths of the tools that are left out; RequestError for the first one if none may be."""
+    paths = tuple(f"tools[{i}]" for i, tool in enumerate(tools) if isinstance(tool, BuiltIn))
+    if paths and not is_allowed:
+        raise RequestError(
+            f"Unsupported value: '{paths[0]}.type' is none of 'function', 'custom' and "
+            "'namespace': this server runs no tools of its own. Leave it out, or start the server "
+            "with --ignore-built-in-tools.",
+            param=f"{paths[0]}.type",
+            code="unsupported_value",
+        )
+    return paths
+
+
+def _without_version(tool: Any) -> Any:
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    if isinstance(kind, str):
+        for name in BUILT_IN:
+            if kind.startswith(name):
+                return {"type": name}
+    return tool
 
 
 def _chat_tool(tool: FlatFunction | FlatCustom) -> chat.Tool:

@@ -8,11 +8,12 @@ import pytest
 
 from cria.api import tools as chat
 from cria.api.responses.tool_fields import (
-    built_in_refusal,
     chat_choice,
     chat_tools,
+    left_out,
     namespaces,
     placed,
+    without_versions,
 )
 from cria.errors import RequestError
 from tests.api.responses.making import decoded, made
@@ -81,8 +82,6 @@ def test_choices(choice: Any, expected: object) -> None:
 @pytest.mark.parametrize(
     ("fields", "param", "code"),
     [
-        ({"tools": [F, {"type": "web_search_preview"}]}, "tools[1].type", "unsupported_value"),
-        ({"tools": [{"type": "mcp", "server_label": "x"}]}, "tools[0].type", "unsupported_value"),
         ({"tools": [{"type": "nothing"}]}, "tools[0].type", "invalid_value"),
         ({"tools": [{"name": "f"}]}, "tools[0].type", "missing_required_parameter"),
         ({"tools": [{"type": "function"}]}, "tools[0].name", "missing_required_parameter"),
@@ -101,6 +100,20 @@ def test_hints_are_reported() -> None:
     assert set(warnings) == {"tools[0].async", "tools[0].defer_loading"}
 
 
+BUILT_IN = [{"type": "web_search_preview_2025_03_11"}, F, {"type": "mcp", "server_label": "x"}]
+
+
+def test_tools_that_others_run_are_refused_or_left_out() -> None:
+    request, warnings = decoded(tools=BUILT_IN)
+    assert warnings == ()
+    assert [each.path for each in placed(request.tools)] == ["tools[1]"]
+    assert left_out(request.tools, is_allowed=True) == ("tools[0]", "tools[2]")
+    with pytest.raises(RequestError) as caught:
+        left_out(request.tools, is_allowed=False)
+    assert (caught.value.param, caught.value.code) == ("tools[0].type", "unsupported_value")
+    assert left_out(made(tools=[F]).tools, is_allowed=False) == ()
+
+
 @pytest.mark.parametrize("tools", [None, 5, [5, {"type": 5}], [F]])
 def test_raw_tools_may_be_anything(tools: object) -> None:
-    assert built_in_refusal(tools) is None
+    assert without_versions(tools) == tools

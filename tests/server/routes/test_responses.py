@@ -198,6 +198,19 @@ def test_a_key_reads_only_what_it_wrote(generation: FakeGeneration, tmp_path: Pa
         assert client.post("/v1/responses", json=reference, headers=mine).status_code == 200
 
 
+def test_tools_that_others_run(
+    client: FlaskClient, generation: FakeGeneration, tmp_path: Path
+) -> None:
+    tools = [{"type": "web_search"}, TOOL]
+    for path in ("/v1/responses", "/v1/responses/input_tokens"):
+        refused = client.post(path, json={"model": "fake", "input": "hi", "tools": tools})
+        assert refused.get_json()["error"]["param"] == "tools[0].type"
+    with responding(generation, tmp_path / "s", ignore_built_in_tools=True) as lenient:
+        answer = create(lenient, tools=tools)
+        assert answer.headers["x-cria-warnings"] == "tools[0]"
+        assert [tool["type"] for tool in answer.get_json()["tools"]] == ["function"]
+
+
 def test_strict_mode_refuses_what_it_does_not_know(client: FlaskClient) -> None:
     for fields in ({"foo": 1}, {"input": [{"role": "user", "content": "a", "foo": 1}]}):
         body = {"model": "fake", "input": "hi", **fields}
