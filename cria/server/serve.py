@@ -94,7 +94,8 @@ def serve(
 ) -> None:
     """Serve until a signal comes; SetupError if the model cannot be loaded."""
     with kept_responses(server_config) as config:
-        _serve(listener, engine_config, config, say)
+        is_private = config != server_config
+        _serve(listener, engine_config, config, say, has_private_store=is_private)
 
 
 def _serve(
@@ -102,6 +103,8 @@ def _serve(
     engine_config: EngineConfig,
     server_config: ServerConfig,
     say: Callable[[str], None],
+    *,
+    has_private_store: bool,
 ) -> None:
     generation = Generation.open(engine_config, server_config, offload=offload)
     address = listener.getsockname()[:2]
@@ -111,6 +114,7 @@ def _serve(
         engine_config.model_path,
         generation.engine_address,
         generation.created,
+        has_private_store,
     )
     with serving(listener, generation, server_config), Workers(server_config.num_workers - 1, job):
         generation.wait_ready()
