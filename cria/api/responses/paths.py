@@ -20,6 +20,8 @@ _RENAMED = (
     ("verbosity", "text.verbosity"),
     ("messages", "input"),
 )
+_ONLY_IN_CHATS = ("response_format", "max_completion_tokens", "max_tokens")
+"""Names that an error about another field may mention."""
 _FLAT = re.compile(r"\.(?:function|custom)\b")
 """What is one level deeper in the tools of a chat."""
 
@@ -45,9 +47,9 @@ def own_error(error: RequestError, tools: Sequence[str] = ()) -> RequestError:
     if error.param is None:
         return error
     theirs, error.param = error.param, own_path(error.param, tools)
-    if error.param == theirs:
-        return error
-    text = str(error).replace(f"'{theirs}'", f"'{error.param}'")
+    text = str(error)
+    for name in (theirs, *_ONLY_IN_CHATS):
+        text = text.replace(f"'{name}'", f"'{own_path(name, tools)}'")
     if isinstance(error, ContextLengthExceeded):
         text = text.replace("your messages", "your input").replace("the messages", "the input")
     if error.param == "text.format.schema" and text.startswith("Invalid schema"):

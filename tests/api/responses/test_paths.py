@@ -72,6 +72,12 @@ def test_a_prompt_that_is_too_long_is_the_input() -> None:
     assert "messages" not in str(caught.value)
 
 
+def test_other_fields_that_it_mentions_are_this_routes_too() -> None:
+    error = RequestError("'grammar' contradicts 'response_format'.", param="grammar")
+    found = own_error(error)
+    assert (str(found), found.param) == ("'grammar' contradicts 'text.format'.", "grammar")
+
+
 def test_other_errors_stay_as_they_are() -> None:
     error = RequestError("No.", param=None)
     assert own_error(error) is error
