@@ -65,6 +65,14 @@ class ServerConfig(msgspec.Struct, frozen=True):
     max_body_bytes: int = 32 * 1024 * 1024
     heartbeat_seconds: float = 15.0
     """A stream that has been silent for so long gets a comment line, which keeps proxies awake."""
+    ignore_built_in_tools: bool = False
+    """Leave out the tools of a response that OpenAI would run, instead of refusing them."""
+    response_store: str | None = ""
+    """File that keeps responses; empty: one for the life of the server; None: nothing is kept."""
+    response_store_days: float = 30.0
+    """What is older is deleted."""
+    response_store_mb: float = 256.0
+    """What is beyond it is deleted, the oldest first."""
     num_workers: int = 1
     """Processes that speak HTTP, the main one included; they share one port and one engine."""
     chat_template: str | None = None

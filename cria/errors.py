@@ -4,6 +4,7 @@ CriaError
 +-- RequestError               the client's mistake: a 4xx that names the parameter
 |   +-- ContextLengthExceeded  prompt does not fit into the context
 |   +-- ModelNotFound          no such model here
+|   +-- StoredNotFound         nothing is stored under this id
 |   +-- AuthenticationFailed   key missing or wrong
 +-- EngineError                ours: the request was fine and got no answer
 |   +-- EngineUnavailable      loading, or being started again: try later
@@ -62,6 +63,14 @@ class ModelNotFound(RequestError):
             param="model",
             code="model_not_found",
         )
+
+
+class StoredNotFound(RequestError):
+    """The request names a stored response or item that is not there, or is another caller's."""
+
+    def __init__(self, kind: str, stored_id: str, *, param: str | None = None) -> None:
+        shown = stored_id if len(stored_id) <= 200 else stored_id[:200] + "..."
+        super().__init__(f"{kind} with id '{shown}' not found.", param=param)
 
 
 class AuthenticationFailed(RequestError):

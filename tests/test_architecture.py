@@ -39,6 +39,7 @@ UNTESTED = {
     "api/events.py",
     "api/head.py",
     "api/health.py",
+    "api/responses/output_items.py",
     "api/server_info.py",
     "bench/messages.py",
     "formats/draw.py",

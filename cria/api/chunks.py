@@ -27,7 +27,12 @@ _LINE_ENDS = tuple((mark.encode(), b"\\u%04x" % ord(mark)) for mark in "\x85\u20
 def encode_text(text: str) -> bytes:
     """A JSON string, quotes included, that holds no line end of any kind."""
     data = _encode(text)
-    if not text.isascii():
+    return data if text.isascii() else escape_line_ends(data)
+
+
+def escape_line_ends(data: bytes) -> bytes:
+    """JSON text that is one line to everybody."""
+    if not data.isascii():
         for mark, escape in _LINE_ENDS:
             data = data.replace(mark, escape)
     return data

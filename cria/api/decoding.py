@@ -32,6 +32,11 @@ class RequestBody(msgspec.Struct, kw_only=True):
     """Fields whose type is checked and that change nothing."""
 
     @classmethod
+    def prepared(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields in the form that the types below describe, if clients send others too."""
+        return fields
+
+    @classmethod
     def explain(cls, fields: dict[str, Any]) -> RequestError | None:
         """Why these fields do not convert, if that can be said better than by their types."""
         return None
@@ -51,6 +56,7 @@ def decode(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
     """The request, and the paths of its fields that are unknown or have no effect."""
     fields = _drop_nulls(_parse_object(body), kind)
     refuse_unsupported(fields, kind.UNSUPPORTED)
+    fields = kind.prepared(fields)
     try:
         request = msgspec.convert(fields, kind, str_keys=True)
     except msgspec.ValidationError as error:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cria.cli.params import Architecture, GpuLayers, TensorSplit, Word
+from cria.cli.params import Architecture, GpuLayers, StorePath, TensorSplit, Word
 from cria.config import (
     CACHE_TYPES,
     FLASH_ATTENTION,
@@ -247,6 +247,34 @@ EMBEDDINGS = (
     ),
 )
 
+RESPONSES = (
+    option(
+        "--ignore-built-in-tools/--no-ignore-built-in-tools",
+        default=_SERVER.ignore_built_in_tools,
+        help="Leave out the tools of /v1/responses that OpenAI would run, such as web_search, and "
+        "name them in x-cria-warnings, instead of refusing the request.",
+    ),
+    option(
+        "--response-store",
+        type=StorePath(),
+        default=_SERVER.response_store,
+        show_default="a private file that goes with the server",
+        help="File that keeps the answers of /v1/responses, or none.",
+    ),
+    option(
+        "--response-store-days",
+        type=click.FloatRange(0, 36_500, min_open=True),
+        default=_SERVER.response_store_days,
+        help="How long it keeps one.",
+    ),
+    option(
+        "--response-store-mb",
+        type=click.FloatRange(0, 1_000_000, min_open=True),
+        default=_SERVER.response_store_mb,
+        help="How much it keeps; the oldest goes first.",
+    ),
+)
+
 ORIGINAL = (
     option(
         "model_option",
@@ -264,7 +292,16 @@ ORIGINAL = (
     ),
 )
 
-SERVE_OPTIONS = (*ADDRESS, *CAPACITY, *DEVICES, *MEMORY, *EMBEDDINGS, *TEMPLATE, *ORIGINAL)
+SERVE_OPTIONS = (
+    *ADDRESS,
+    *CAPACITY,
+    *DEVICES,
+    *MEMORY,
+    *EMBEDDINGS,
+    *TEMPLATE,
+    *RESPONSES,
+    *ORIGINAL,
+)
 
 
 def decorated_with(

@@ -89,6 +89,15 @@ class Word(ParamType):
         return word
 
 
+class StorePath(ParamType):
+    """A file, or `none` for None."""
+
+    name = "PATH|none"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str | None:
+        return None if value == "none" else str(value)
+
+
 class Architecture(ParamType):
     """Accepted because the original asked for it."""
 

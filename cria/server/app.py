@@ -39,8 +39,10 @@ from cria.server.routes import (
     models,
     props,
     rerank,
+    responses,
     score,
     slots,
+    stored_responses,
     tokens,
 )
 
@@ -57,8 +59,10 @@ RESOURCES = (
     models,
     props,
     rerank,
+    responses,
     score,
     slots,
+    stored_responses,
     tokens,
 )
 

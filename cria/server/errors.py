@@ -22,6 +22,7 @@ from cria.errors import (
     ModelNotFound,
     RequestError,
     ServerStopping,
+    StoredNotFound,
 )
 
 INVALID_REQUEST = "invalid_request_error"
@@ -41,6 +42,7 @@ class Failure(NamedTuple):
 FAILURES: dict[type[Exception], Failure] = {
     RequestError: Failure(400, INVALID_REQUEST),
     ModelNotFound: Failure(404, INVALID_REQUEST),
+    StoredNotFound: Failure(404, INVALID_REQUEST),
     AuthenticationFailed: Failure(401, INVALID_REQUEST, None, {"WWW-Authenticate": "Bearer"}),
     EngineUnavailable: Failure(503, "unavailable_error", "model_loading", {"Retry-After": "1"}),
     # A request that kills the engine must not be sent again by itself: the openai client obeys

@@ -34,6 +34,8 @@ from cria.generation.pipeline import Generation
 from cria.server.app import create_app
 from cria.server.banner import ready_banner
 from cria.server.http import Handler
+from cria.server.response_file import kept_responses
+from cria.server.response_service import detach
 from cria.server.workers import WorkerJob, Workers
 
 Result = TypeVar("Result")
@@ -96,6 +98,19 @@ def serve(
     say: Callable[[str], None],
 ) -> None:
     """Serve until a signal comes; SetupError if the model cannot be loaded."""
+    with kept_responses(server_config) as config:
+        is_private = config != server_config
+        _serve(listener, engine_config, config, say, has_private_store=is_private)
+
+
+def _serve(
+    listener: socket.socket,
+    engine_config: EngineConfig,
+    server_config: ServerConfig,
+    say: Callable[[str], None],
+    *,
+    has_private_store: bool,
+) -> None:
     generation = Generation.open(engine_config, server_config, offload=offload)
     address = listener.getsockname()[:2]
     job = WorkerJob(
@@ -104,6 +119,7 @@ def serve(
         engine_config.model_path,
         generation.engine_address,
         generation.created,
+        has_private_store,
     )
     with serving(listener, generation, server_config), Workers(server_config.num_workers - 1, job):
         generation.wait_ready()
@@ -125,6 +141,7 @@ def serving(
         server.close()
         generation.close()
         server.stop(timeout=STOP_SECONDS)
+        detach(server.application)
 
 
 def make_server(

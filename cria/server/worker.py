@@ -21,6 +21,7 @@ from gevent.socket import wait_read
 from cria.errors import CriaError
 from cria.generation.engine_guest import clear_away
 from cria.generation.pipeline import Generation
+from cria.server.response_file import remove_private
 from cria.server.workers import WorkerJob
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ def end_with_main_process(end: Callable[[BaseException], None], job: WorkerJob) 
     """Nothing more comes over standard input, so that anything to read is its end."""
     wait_read(sys.stdin.fileno())
     clear_away(job.engine_address)
+    if job.has_private_store and job.server_config.response_store:
+        remove_private(job.server_config.response_store)
     end(SystemExit(0))
 
 

@@ -36,6 +36,8 @@ class WorkerJob(msgspec.Struct, frozen=True):
     engine_address: str
     created: int
     """When the model was loaded, as all processes tell it."""
+    has_private_store: bool = False
+    """The file of responses goes with the server."""
 
 
 class Workers:

@@ -198,3 +198,15 @@ def test_a_request_without_tables_has_no_warnings() -> None:
 def test_any_bytes_are_refused(body: bytes) -> None:
     with pytest.raises(RequestError):
         decode(body, ChatCompletionRequest)
+
+
+def test_fields_may_come_in_other_forms() -> None:
+    class Prepared(RequestBody, kw_only=True):
+        x: list[int]
+
+        @classmethod
+        def prepared(cls, fields: dict[str, Any]) -> dict[str, Any]:
+            return {**fields, "x": [fields["x"]]}
+
+    request, warnings = decode(b'{"x": 5, "y": 1}', Prepared)
+    assert (request.x, warnings) == ([5], ("y",))

@@ -39,6 +39,10 @@ OPTIONS = [
     ("--kv", "streams", "kv_layout", "streams"),
     ("--pooling", "last", "pooling", "last"),
     ("--chat-template", "chat.jinja", "chat_template", "the template in chat.jinja"),
+    ("--response-store", "a/file", "response_store", "a/file"),
+    ("--response-store", "none", "response_store", None),
+    ("--response-store-days", "0.5", "response_store_days", 0.5),
+    ("--response-store-mb", "1", "response_store_mb", 1.0),
     ("--cache-type-k", "q8_0", "cache_type_k", "q8_0"),
     ("--cache-type-v", "bf16", "cache_type_v", "bf16"),
 ]
@@ -76,6 +80,7 @@ def test_without_options_the_settings_are_the_defaults(
     ("args", "environment", "name", "expected"),
     [
         (["--strict"], {}, "strict", True),
+        (["--ignore-built-in-tools"], {}, "ignore_built_in_tools", True),
         ([], {"CRIA_STRICT": "1"}, "strict", True),
         (["--no-mmap"], {}, "use_mmap", False),
         ([], {"CRIA_MMAP": "0"}, "use_mmap", False),

@@ -79,3 +79,13 @@ def test_health_is_open(path: str) -> None:
 @pytest.mark.parametrize("path", ["/v1/models", "/health/../v1/models", "/", "/v1/healthy"])
 def test_nothing_else_is_open(path: str) -> None:
     assert not auth.is_open(path)
+
+
+def test_callers_with_one_key_are_one_owner() -> None:
+    def owner(value: str, *keys: str) -> str:
+        return auth.owner_of(Headers({"Authorization": value}), keys)
+
+    assert owner("Bearer a") == owner("Bearer b") == ""
+    assert owner("Bearer a", "a", "b") == owner("bearer a", "a") != ""
+    assert owner("Bearer a", "a", "b") != owner("Bearer b", "a", "b")
+    assert "a" != owner("Bearer a", "a") and len(owner("Bearer a", "a")) == 64

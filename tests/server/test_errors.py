@@ -14,6 +14,7 @@ CASES = [
     (tree.RequestError("no", param="n", code="invalid_value"), 400, "n", "invalid_value"),
     (tree.ContextLengthExceeded(9, 8, param="prompt"), 400, "prompt", "context_length_exceeded"),
     (tree.ModelNotFound("x"), 404, "model", "model_not_found"),
+    (tree.StoredNotFound("Response", "x"), 404, None, None),
     (tree.AuthenticationFailed("no"), 401, None, None),
     (tree.AuthenticationFailed("no", code="invalid_api_key"), 401, None, "invalid_api_key"),
     (tree.EngineUnavailable("later"), 503, None, "model_loading"),

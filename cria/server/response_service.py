@@ -1,0 +1,150 @@
+"""`ResponseService`: what the routes of responses share; one for each application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from flask import Response, current_app
+from flask.sansio.app import App
+
+from cria.api.responses.echo import new_response, shown_by
+from cria.api.responses.encoder import ResponseEncoder
+from cria.api.responses.input_items import Kept
+from cria.api.responses.paths import own_path, own_words
+from cria.api.responses.request import ResponsesRequest
+from cria.api.responses.response_object import Response as ResponseObject
+from cria.api.responses.to_chat import to_chat, tool_paths
+from cria.api.responses.tool_fields import left_out
+from cria.config import ServerConfig
+from cria.generation.pipeline import Generation
+from cria.generation.run import Run
+from cria.server.answers import json_response, send_events, watched
+from cria.server.background import BackgroundRuns, fail_forsaken
+from cria.server.body import add_warnings
+from cria.server.following import Follower
+from cria.server.response_stream import collect_response, stream_frames
+from cria.server.stored_answers import StoredAnswers, answer_of, encode, input_items
+
+_NAME = "cria_responses"
+
+
+class ResponseService:
+    """Over one generation and, if there is one, one store."""
+
+    def __init__(self, generation: Generation, config: ServerConfig) -> None:
+        self._generation = generation
+        self._config = config
+        self.answers = StoredAnswers.open(config, generation.offload)
+        store = self.answers.store
+        self.background: BackgroundRuns | None = None
+        if store is not None:
+            fail_forsaken(store)
+            self.background = BackgroundRuns(store, generation.offload)
+
+    def create(self, wanted: ResponsesRequest, owner: str, environ: Mapping[str, Any]) -> Response:
+        """Answer, as the request wants it: whole, streamed, or later."""
+        self._leave_out_tools(wanted)
+        is_stored = self.answers.is_stored(wanted)
+        if not is_stored and wanted.store is None:
+            add_warnings(("store",))
+        context = self.answers.context(wanted, owner)
+        run = self._start(wanted, [*context.before, *context.new])
+        response = new_response(wanted, run.model, run.service_tier, is_stored=is_stored)
+        encoder = ResponseEncoder(response, shown_by(wanted))
+        if wanted.background:
+            return self._go_on_later(run, encoder, wanted, context.new, owner, environ)
+        keep = partial(self._keep, context.new, owner)
+        if wanted.streams:
+            return send_events(stream_frames(run, encoder, keep), run, environ)
+        with watched(run, environ):
+            response = collect_response(run, encoder)
+        body: bytes = self._generation.offload(encode, response)
+        if is_stored:
+            self.answers.save(response, body, context.new, owner)
+        return json_response(body)
+
+    def count(self, wanted: ResponsesRequest, owner: str) -> int:
+        """The tokens of the whole prompt."""
+        self._leave_out_tools(wanted)
+        context = self.answers.context(wanted, owner)
+        model = wanted.model or self._generation.model_ids[0]
+        chat = to_chat(wanted, [*context.before, *context.new], model)
+        with own_words(tool_paths(wanted)):
+            return self._generation.count_chat_tokens(chat)
+
+    def follow(self, answer_id: str, first: int, environ: Mapping[str, Any]) -> Response:
+        """The events of a stored response, from number `first` on."""
+        assert self.answers.store is not None
+        silence = self._config.heartbeat_seconds
+        follower = Follower(self.answers.store, self._generation.offload, answer_id, silence)
+        return send_events(follower.frames(first), follower, environ)
+
+    def close(self) -> None:
+        """Close the store, once nobody writes to it any more."""
+        if self.background is not None:
+            self.background.close()
+        if self.answers.store is not None:
+            self.answers.store.close()
+
+    def _leave_out_tools(self, wanted: ResponsesRequest) -> None:
+        add_warnings(left_out(wanted.tools, is_allowed=self._config.ignore_built_in_tools))
+
+    def _start(self, wanted: ResponsesRequest, items: Sequence[Kept]) -> Run:
+        """RequestError names this route's fields; so do the warnings."""
+        paths = tool_paths(wanted)
+        chat = to_chat(wanted, items, wanted.model)
+        with own_words(paths):
+            run = self._generation.start_chat(chat)
+        named = (own_path(path, paths) for path in run.warnings)
+        is_auto = wanted.truncation == "auto"
+        add_warnings(
+            tuple("truncation" if is_auto and n == "context_overflow" else n for n in named)
+        )
+        return run
+
+    def _go_on_later(
+        self,
+        run: Run,
+        encoder: ResponseEncoder,
+        wanted: ResponsesRequest,
+        new: Sequence[Kept],
+        owner: str,
+        environ: Mapping[str, Any],
+    ) -> Response:
+        assert self.answers.store is not None and self.background is not None
+        queued = encoder.response
+        answer = answer_of(queued, encode(queued), owner, is_streamed=wanted.streams)
+        try:
+            self.answers.offload(self.answers.store.save, answer, input_items(new))
+        except BaseException:
+            run.cancel()
+            raise
+        self.background.start(run, encoder, is_streamed=wanted.streams)
+        if wanted.streams:
+            return self.follow(queued.id, 0, environ)
+        return json_response(answer.body)
+
+    def _keep(self, new: Sequence[Kept], owner: str, response: ResponseObject) -> None:
+        if response.store:
+            self.answers.save(response, encode(response), new, owner)
+
+
+def attach(app: App, generation: Generation, config: ServerConfig) -> None:
+    """Make the service of an application, once."""
+    if _NAME not in app.extensions:
+        app.extensions[_NAME] = ResponseService(generation, config)
+
+
+def service() -> ResponseService:
+    """That of the application that answers."""
+    found: ResponseService = current_app.extensions[_NAME]
+    return found
+
+
+def detach(app: object) -> None:
+    """End the service of an application that answers no more."""
+    assert isinstance(app, App)
+    found: ResponseService = app.extensions.pop(_NAME)
+    found.close()

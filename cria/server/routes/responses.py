@@ -1,0 +1,48 @@
+"""POST /v1/responses, and how many tokens one would take: POST /v1/responses/input_tokens."""
+
+from __future__ import annotations
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from cria.api.responses.request import InputTokensRequest, ResponsesRequest
+from cria.api.responses.response_object import Response as ResponseObject
+from cria.api.tokens import InputTokens
+from cria.config import ServerConfig
+from cria.generation.pipeline import Generation
+from cria.server.answers import json_response
+from cria.server.auth import owner_of
+from cria.server.body import read_request
+from cria.server.operations import Operation, describe
+from cria.server.response_service import attach, service
+
+
+def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+    blueprint = Blueprint("responses", __name__)
+    blueprint.record(lambda state: attach(state.app, generation, config))
+
+    @blueprint.post("/responses", strict_slashes=False)
+    @describe(
+        Operation(
+            "Answer in a conversation that the server may keep.",
+            ResponsesRequest,
+            ResponseObject,
+            streams=True,
+        )
+    )
+    def create_response() -> Response:
+        wanted = read_request(request, ResponsesRequest, config)
+        owner = owner_of(request.headers, config.api_keys)
+        return service().create(wanted, owner, request.environ)
+
+    @blueprint.post("/responses/input_tokens", strict_slashes=False)
+    @describe(
+        Operation("Count the tokens of a response's prompt.", InputTokensRequest, InputTokens)
+    )
+    def count_response_tokens() -> Response:
+        wanted = read_request(request, InputTokensRequest, config)
+        owner = owner_of(request.headers, config.api_keys)
+        count = service().count(wanted, owner)
+        return json_response(msgspec.json.encode(InputTokens(count)))
+
+    return blueprint
