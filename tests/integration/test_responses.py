@@ -6,6 +6,7 @@ so that a small model makes them too.
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -265,12 +266,8 @@ def test_a_forced_call_and_its_output(client: openai.OpenAI) -> None:
     made = create(client, question, **tools)
     call = next(item for item in made.output if item.type == "function_call")
     assert (call.name, call.status) == ("get_weather", "completed")
-    assert call.call_id.startswith("call_") and call.arguments in (
-        '{"city":"Paris"}',
-        '{"city": "Paris"}',
-        '{"city":"Rome"}',
-        '{"city": "Rome"}',
-    )
+    assert call.call_id.startswith("call_")
+    assert json.loads(call.arguments)["city"] in ("Paris", "Rome")
     with pytest.raises(openai.BadRequestError, match="No tool output found") as caught:
         create(client, "And now?", previous_response_id=made.id)
     assert caught.value.param == "input"
