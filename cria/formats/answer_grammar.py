@@ -55,8 +55,8 @@ def _answer(rules: Rules, calls: Calls | None, content: str | None, unless: str)
     if calls.is_required:
         return f"{rules.blanks()} {grammar.calls()}"
     if content is not None:
-        is_json = calls.format.is_whole and calls.format.keyed is None
-        written = grammar.as_json() if is_json and calls.format.call[0] else [grammar.calls()]
+        is_json = calls.format.is_whole and isinstance(calls.format.call[0], str)
+        written = grammar.as_json() if is_json else [grammar.calls()]
         return f"{rules.blanks()} {one_of([*written, rules.grammar(content)])}"
     if calls.format.is_whole:
         begins = "|".join(f"(?:{each})" for each in (grammar.head(), unless) if each)

@@ -1,7 +1,7 @@
 """The grammar of arguments that are keys and values between marks.
 
 Properties come in the order of the schema. Text is enforced as far as `enum`, `const` and a
-`pattern` go, JSON as far as its schema does; values of Python and quoted ones by their type.
+`pattern` or a length go, JSON as far as its schema does; containers of quoted values by their type.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cria.constraint.sources import json_schema_of, of_json_schema
-from cria.formats.rules import ANY, Rules, one_of, quoted, regex
+from cria.formats.rules import ANY, Rules, one_of, quoted, re_escape, regex
 from cria.formats.tool_format import KeyedArguments, write_value
 
 _KEY = r"[^\s<>\"'=:,(){}\[\]]+"
@@ -106,23 +106,45 @@ class ArgumentGrammar:
             if self._keyed.key_close_text:
                 texts = [value for value in values if isinstance(value, str)]
             return one_of(f"{quoted(text)} {self._rules.literal(close)}" for text in texts)
-        pattern = schema.get("pattern")
-        if isinstance(pattern, str) and self._types(schema) == {"string"}:
-            return self._rules.until(close, _whole(pattern))
-        return self._rules.until(close)
+        return self._rules.until(close, self._text_pattern(schema))
+
+    def _text_pattern(self, schema: Mapping[str, Any]) -> str:
+        """What the whole text matches; anything if the schema says it in ways too many."""
+        patterns = []
+        for each in schema.get("anyOf") or schema.get("oneOf") or [schema]:
+            one = self._resolved(each)
+            if "enum" in one or "const" in one:
+                values = one.get("enum", [one.get("const")])
+                patterns += [re_escape(write_value(value, "tagged")) for value in values]
+                continue
+            types = self._types(one)
+            if not types or not types <= {"string", *_TEXTS}:
+                return ANY
+            patterns += [_string_pattern(one)] if "string" in types else []
+            patterns += [_TEXTS[name] for name in sorted(types - {"string"})]
+        return "|".join(f"(?:{pattern})" for pattern in patterns)
 
     def _json(self, schema: Mapping[str, Any]) -> list[str]:
         if self._types(schema) == {"string"}:
             return []
+        values = schema.get("enum", [schema["const"]] if "const" in schema else None)
+        if values is not None:  # those that are text are written as text
+            values = [value for value in values if not isinstance(value, str)]
+            schema = {"enum": values}
+            if not values:
+                return []
+        if self._keyed.key_close_text and values is None and not self._types(schema):
+            schema = {"type": [name for name in _TYPES if name != "string"]}
+        literal, keyed = self._rules.literal, self._keyed
+        value = self._json_value(schema)
+        return [f"{literal(keyed.key_close)} {value} {literal(keyed.value_close)}"]
+
+    def _json_value(self, schema: Mapping[str, Any]) -> str:
         whole = {name: self._schema[name] for name in _SHARED if name in self._schema}
         whole |= schema
-        if self._keyed.key_close_text and not self._types(schema):
-            whole = {"type": [name for name in _TYPES if name != "string"]}
         if self._settings:
             whole["x-guidance"] = self._settings
-        value = self._rules.grammar(of_json_schema(whole))
-        literal, keyed = self._rules.literal, self._keyed
-        return [f"{literal(keyed.key_close)} {value} {literal(keyed.value_close)}"]
+        return self._rules.grammar(of_json_schema(whole))
 
     def _literal_value(self, schema: Mapping[str, Any]) -> str:
         """A value of Python, or a quoted one."""
@@ -130,8 +152,14 @@ class ArgumentGrammar:
         if values is not None:
             texts = [write_value(value, self._keyed.values) for value in values]
             return one_of(map(self._rules.literal, texts))
-        types = self._types(schema) or set(_TYPES)
-        return one_of(self._literal_type(name) for name in sorted(types))
+        types = self._types(schema)
+        if self._keyed.values == "python" and not _PLAIN.issuperset(schema):
+            return self._json_value(schema)  # nearly Python too, and its parser takes it
+        if types <= {"integer", "number"} and types:
+            return self._json_value(schema)
+        if types == {"string"}:
+            return self._literal_string(_string_pattern(schema))
+        return one_of(self._literal_type(name) for name in sorted(types or _TYPES))
 
     def _literal_type(self, name: str) -> str:
         if name in _PATTERNS:
@@ -142,11 +170,11 @@ class ArgumentGrammar:
             return self._literal_string()
         return self._container(name)
 
-    def _literal_string(self) -> str:
+    def _literal_string(self, pattern: str = ANY) -> str:
         if self._keyed.values == "python":
             return self._rules.terminal(regex(_PYTHON_STRING))
         quote = '<|"|>'
-        return self._rules.add(f"{self._rules.literal(quote)} {self._rules.until(quote)}")
+        return self._rules.add(f"{self._rules.literal(quote)} {self._rules.until(quote, pattern)}")
 
     def _container(self, name: str) -> str:
         """An object or an array of anything."""
@@ -178,6 +206,21 @@ class ArgumentGrammar:
 
 _SHARED = ("$defs", "definitions")
 """What references in a property's schema lead to."""
+
+
+_PLAIN = frozenset("type title description default examples enum const".split())
+"""Keywords that say no more of a value than its type, or all."""
+_TEXTS = {"null": "null", "boolean": "true|false"}
+"""Values that are written like text, and are none."""
+
+
+def _string_pattern(schema: Mapping[str, Any]) -> str:
+    """Of a text; its `format` is not looked at, nor its length beside a pattern."""
+    pattern = schema.get("pattern")
+    if isinstance(pattern, str):
+        return _whole(pattern)
+    least, most = schema.get("minLength", 0), schema.get("maxLength", "")
+    return f"(?s:.{{{least},{most}}})" if least or most != "" else ANY
 
 
 def _whole(pattern: str) -> str:

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 from cria.constraint.sources import json_schema_of, of_json_schema
 from cria.formats.argument_grammar import ArgumentGrammar
 from cria.formats.atoms import atoms
+from cria.formats.marked_formats import QUOTE
 from cria.formats.rules import ANY, Rules, one_of, re_escape, regex
 from cria.formats.special import Special
 from cria.formats.tool_format import Slot, ToolFormat
 
+RAW_KEY = "input"
+"""Of the text that a custom tool takes, as `api.tool_plan` has it in its schema."""
 _SLOTS = {Slot.ID: "[A-Za-z0-9]{9}", Slot.INDEX: "[0-9]{1,4}"}
 
 
@@ -119,11 +122,21 @@ class CallGrammar:
         if slot is not Slot.ARGUMENTS:
             return self._rules.terminal(regex(_SLOTS[slot]))
         if tool.raw:
-            return self._rules.grammar(tool.raw)
+            return self._raw(self._rules.grammar(tool.raw))
         if self._format.keyed is None:
             return self._rules.grammar(tool.source)
         keyed = self._format.keyed
         return ArgumentGrammar(self._rules, keyed, tool.schema, tool.source).rule()
+
+    def _raw(self, text: str) -> str:
+        """A text in place of the arguments, or as the only one where they are between marks."""
+        keyed, literal = self._format.keyed, self._rules.literal
+        if keyed is None or keyed.values == "python":
+            return text
+        opening = keyed.open + keyed.key_open + RAW_KEY + (keyed.key_close_text or keyed.key_close)
+        quote = QUOTE if keyed.values == "quoted" else ""
+        closing = quote + keyed.value_close + keyed.close
+        return f"{literal(opening + quote)} {text} {literal(closing)}"
 
 
 def free_text(rules: Rules, unless: str = "") -> str:

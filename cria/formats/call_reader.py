@@ -108,7 +108,7 @@ class CallReader:
         if (yield from self._read_arguments(tool)):
             self._flow.put(PieceKind.CALL_END)
             # The text that ends a raw one has been read with it.
-            yield from self._read_rest(self._after[1:] if tool.is_raw else self._after)
+            yield from self._read_rest(self._after[1:] if self._is_raw(tool) else self._after)
         return True
 
     def _tool(self, name: str) -> ReadableTool:
@@ -138,7 +138,7 @@ class CallReader:
         return (yield from try_literal(self._source, text, *others)) is not None
 
     def _begins_arguments(self, name: str) -> Reading[bool]:
-        if self._tool(name).is_raw:
+        if self._is_raw(self._tool(name)):
             return True
         keyed = self._format.keyed
         yield from read_space(self._source, MAX_SPACE)
@@ -159,9 +159,10 @@ class CallReader:
     def _read_arguments(self, tool: ReadableTool) -> Reading[bool]:
         """Whether they are complete; if not, the answer has ended."""
         sink = partial(self._flow.put, PieceKind.ARGUMENTS)
-        if tool.is_raw:
+        if self._is_raw(tool):
             return (yield from self._read_raw())
         if self._format.keyed:
+            tool = tool._replace(is_text=tool.is_text or tool.is_raw)
             reader = KeyedReader(self._source, self._format.keyed, self._quote, tool, sink)
             return (yield from reader.read())
         if tool.is_text and (yield from try_literal(self._source, _INPUT)) is not None:
@@ -175,11 +176,19 @@ class CallReader:
         if isinstance(before, str):
             yield from skip_exactly(self._source, before[len(before.rstrip()) :])
         number = yield from read_until(self._source, [end] if end else [], sink)
-        return number is not None or not end
+        return number is not None or not self._after_raw
+
+    def _is_raw(self, tool: ReadableTool) -> bool:
+        """Its text stands in place of the arguments; between marks it is an argument instead."""
+        keyed = self._format.keyed
+        return tool.is_raw and (keyed is None or keyed.values == "python")
+
+    @property
+    def _after_raw(self) -> str:
+        return next((part for part in self._after if isinstance(part, str)), "")
 
     def _raw_end(self) -> str:
-        after = [part for part in self._after if isinstance(part, str)]
-        return after[0] if after else self._format.between or self._format.end
+        return self._after_raw or self._format.between or self._format.end
 
     def _read_json(self, is_shown: bool = True) -> Reading[bool]:
         """An object; what is not shown of it has begun already."""

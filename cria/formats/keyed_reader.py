@@ -17,8 +17,10 @@ from cria.formats.source import (
     try_literal,
 )
 from cria.formats.tool_format import KeyedArguments
-from cria.formats.values import dump_json, tagged_to_json, to_json
+from cria.formats.values import dump_json, is_json_text, tagged_to_json, to_json
 
+MAX_MARKS = 16
+"""That a JSON value may have in its strings; each is one more look at all of it."""
 MAX_KEY = 256
 """Characters: what goes on longer is no key."""
 
@@ -111,12 +113,11 @@ class KeyedReader:
         keyed, source = self._keyed, self._source
         types = argument_types(self._tool.schema, key)
         if keyed.values == "tagged":
-            parts: list[str] = []
-            if (yield from read_until(source, [keyed.value_close], parts.append)) is None:
-                return None
+            is_json = bool(types) and "string" not in types if is_text is None else not is_text
+            value = yield from self._read_tagged(is_json)
             # The blanks at the end of the mark before are the mark's.
-            text = "".join(parts).removeprefix(opened[len(opened.rstrip()) :])
-            return tagged_to_json(text, types, is_text)
+            text = None if value is None else value.removeprefix(opened[len(opened.rstrip()) :])
+            return None if text is None else tagged_to_json(text, types, is_text)
         is_python = keyed.values == "python"
         quotes = ("'", '"') if is_python else (self._quote,)
         value = yield from read_bracketed(source, quotes, is_python)
@@ -124,6 +125,24 @@ class KeyedReader:
             return None
         yield from try_literal(source, keyed.value_close)
         return to_json(value.strip(), keyed.values, types, self._quote)
+
+    def _read_tagged(self, is_json: bool) -> Reading[str | None]:
+        """Up to the mark that closes the value: in JSON, the first one that is in no string."""
+        source, closes = self._source, [self._keyed.value_close]
+        source.hold()
+        before = ""
+        for _ in range(MAX_MARKS if is_json else 0):
+            parts = [before]
+            if (yield from read_until(source, closes, parts.append)) is None:
+                break
+            if is_json_text("".join(parts)):
+                source.let_go()
+                return "".join(parts)
+            before = source.held_text
+        source.back()
+        parts = []
+        found = yield from read_until(source, closes, parts.append)
+        return None if found is None else "".join(parts)
 
     def _emit(self, key: str, value: str) -> None:
         if self._tool.is_text:

@@ -48,7 +48,7 @@ class Rules:
         if not parts or isinstance(parts[0], Special):
             return f"{self.terminal(regex(inside))}? {self.literal(close)}"
         rest = close[len(parts[0]) :]
-        lazy = self.add(regex(f"{inside}{re_escape(parts[0])}"), "[lazy]")
+        lazy = self.add(regex(f"(?:{inside}){re_escape(parts[0])}"), "[lazy]")
         return f"{lazy} {self.literal(rest)}"
 
     def split(self, text: str) -> tuple[str | Special, ...]:

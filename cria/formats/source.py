@@ -66,6 +66,11 @@ class Source:
         """There is no way back any more."""
         self._held.pop()
 
+    @property
+    def held_text(self) -> str:
+        """What has been read since it was held."""
+        return self.text[self._held[-1] : self.pos]
+
     def take(self, end: int) -> str:
         """The text up to this position of `text`."""
         taken = self.text[self.pos : end]

@@ -53,6 +53,15 @@ def load_json(text: str) -> Any:
     return json.loads(text, parse_constant=_refuse)
 
 
+def is_json_text(text: str) -> bool:
+    """Whether it is a JSON value, and all of one."""
+    try:
+        load_json(text)
+    except _FAILURES:
+        return False
+    return True
+
+
 def dump_json(value: Any) -> str:
     """As short as chat templates write it. Raises for what JSON has not."""
     return without_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=False))
