@@ -154,6 +154,8 @@ class FakeGeneration:
     def offload(self, function: Callable[..., Any], *args: object) -> Any:
         return function(*args)
 
+    offload_storage = offload
+
     def start_completion(self, request: CompletionRequest) -> FakeRun:
         return self._start(str(request.prompt_list()[0]))
 

@@ -66,6 +66,8 @@ class Generation:
         self._token_texts = TokenTexts(self._pieces, self._tokenizer.spelled_pieces)
         self._config = config
         self.offload = offload
+        self.offload_storage = offload
+        """For what waits for a disk."""
         self.text = TextTools(text, offload)
         """What can be asked of the text side alone; `require_ready` comes first."""
         self._heartbeats = Heartbeats(config.heartbeat_seconds)

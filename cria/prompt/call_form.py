@@ -127,7 +127,15 @@ def as_object(arguments: Any) -> Any:
         value = json.loads(arguments or "{}")
     except ValueError:
         return arguments
+    if "\\ud" in arguments.lower():
+        value = _without_half_pairs(value)
     return value if isinstance(value, dict) else arguments
+
+
+def _without_half_pairs(value: Any) -> Any:
+    """JSON can escape half of a surrogate pair, which no prompt can hold."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.loads(text.encode("utf-8", "replace"))
 
 
 def as_text(arguments: Any) -> str:

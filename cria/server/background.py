@@ -180,8 +180,13 @@ def fail_forsaken(store: AnswerStore) -> None:
 
 
 def end_forsaken(store: AnswerStore, answer: Answer, status: str) -> None:
-    """End a response that nobody works on any more."""
-    response = msgspec.json.decode(answer.body, type=Response)
+    """End a response that nobody works on any more; one that cannot be read is deleted."""
+    try:
+        response = msgspec.json.decode(answer.body, type=Response)
+    except (msgspec.DecodeError, UnicodeDecodeError) as damage:
+        logger.error("response %s is damaged and deleted: %s", answer.id, damage)
+        store.delete(answer.id, answer.owner)
+        return
     number = store.num_frames(answer.id)
     if status == "failed":
         error = ResponseError("server_error", DIED)

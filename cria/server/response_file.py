@@ -75,8 +75,8 @@ def _locked_folder() -> Generator[str, None, None]:
 
 
 def _lock(folder: str) -> int:
-    """OSError if somebody else has the lock."""
-    file = os.open(folder, os.O_RDONLY)
+    """OSError if somebody else has the lock, or if it is none: opening a pipe would not end."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

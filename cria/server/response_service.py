@@ -36,12 +36,12 @@ class ResponseService:
     def __init__(self, generation: Generation, config: ServerConfig) -> None:
         self._generation = generation
         self._config = config
-        self.answers = StoredAnswers.open(config, generation.offload)
+        self.answers = StoredAnswers.open(config, generation.offload_storage)
         store = self.answers.store
         self.background: BackgroundRuns | None = None
         if store is not None:
             fail_forsaken(store)
-            self.background = BackgroundRuns(store, generation.offload)
+            self.background = BackgroundRuns(store, generation.offload_storage)
 
     def create(self, wanted: ResponsesRequest, owner: str, environ: Mapping[str, Any]) -> Response:
         """Answer, as the request wants it: whole, streamed, or later."""
@@ -78,7 +78,7 @@ class ResponseService:
         """The events of a stored response, from number `first` on."""
         assert self.answers.store is not None
         silence = self._config.heartbeat_seconds
-        follower = Follower(self.answers.store, self._generation.offload, answer_id, silence)
+        follower = Follower(self.answers.store, self.answers.offload, answer_id, silence)
         return send_events(follower.frames(first), follower, environ)
 
     def close(self) -> None:

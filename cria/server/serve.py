@@ -21,12 +21,14 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
+from gevent.threadpool import ThreadPool
 
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import SetupError
@@ -44,6 +46,7 @@ BACKLOG = 1024
 MAX_CONNECTIONS = 1000
 STOP_SECONDS = 0.3
 """For streams to write their last event; idle connections would otherwise hold the stop."""
+NUM_STORE_THREADS = 8
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 _BIND_REASONS = {
@@ -148,6 +151,7 @@ def make_server(
     listener: socket.socket, generation: Generation, config: ServerConfig
 ) -> WSGIServer:
     """gevent's server around our handler; a pool, because without one `stop` stops nothing."""
+    generation.offload_storage = offload_storage
     return WSGIServer(
         listener,
         create_app(generation, config),
@@ -162,7 +166,24 @@ def make_server(
 
 def offload(function: Callable[..., Result], *args: Any) -> Result:
     """Run a call that does not yield, such as tokenising, in a native thread."""
-    outcome = gevent.get_hub().threadpool.apply(_outcome, (function, args))
+    return _result(gevent.get_hub().threadpool, function, args)
+
+
+def offload_storage(function: Callable[..., Result], *args: Any) -> Result:
+    """The same for what waits for a disk, or for others who use it.
+
+    In threads of its own: however long that takes, requests that need no disk go on.
+    """
+    return _result(_store_threads(), function, args)
+
+
+@cache
+def _store_threads() -> ThreadPool:
+    return ThreadPool(NUM_STORE_THREADS)
+
+
+def _result(threads: ThreadPool, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
+    outcome = threads.apply(_outcome, (function, args))
     if isinstance(outcome, _Failed):
         raise outcome.error
     result: Result = outcome

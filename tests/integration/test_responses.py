@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -368,6 +371,24 @@ def test_what_was_running_when_the_server_died_has_failed(tiny_gguf: Path, tmp_p
         assert (failed["status"], failed["error"]["code"]) == ("failed", "server_error")
         old = requests.get(f"{path}/{done.json()['id']}", timeout=30).json()
         assert old == done.json()
+
+
+def test_a_store_that_has_to_be_waited_for_holds_up_nobody_else(
+    kept: RealServer, store: Path
+) -> None:
+    with closing(sqlite3.connect(store, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        body = {"model": "tiny", "input": "a", "max_output_tokens": 1}
+        with ThreadPoolExecutor(64) as pool:
+            waiting = [pool.submit(kept.post, "/v1/responses", body) for _ in range(64)]
+            kept.wait_until_idle()
+            for _ in range(8):
+                chat = {"model": "tiny", "messages": [{"role": "user", "content": "a"}]}
+                answer = kept.post("/v1/chat/completions", {**chat, "max_tokens": 1})
+                assert answer.status_code == 200
+            assert not any(each.done() for each in waiting)
+            other.execute("COMMIT")
+            assert {each.result().status_code for each in waiting} == {200}
 
 
 def test_a_failure_is_the_last_event_of_a_stream(tiny_server: RealServer) -> None:

@@ -97,3 +97,10 @@ def test_every_property_can_have_a_description() -> None:
     assert "description" not in inner["properties"]["x"]  # type: ignore[index]
     (kept,) = call_form.with_descriptions([tool()])
     assert kept["function"]["parameters"]["properties"]["days"]["description"] == "How many"
+
+
+def test_half_of_a_pair_in_arguments_is_no_text_for_a_prompt() -> None:
+    arguments = '{"a": "\\ud800", "b": "\\ud83d\\ude00"}'
+    assert call_form.as_object(arguments) == {"a": "?", "b": "\U0001f600"}
+    assert call_form.as_text(arguments) == '{"a": "?", "b": "\U0001f600"}'
+    assert call_form.as_object('"\\ud800') == '"\\ud800'

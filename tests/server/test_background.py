@@ -127,6 +127,17 @@ def test_what_nobody_works_on_is_ended(store: AnswerStore, status: str, event: s
     assert (last["type"], last["sequence_number"]) == (event, 2)
 
 
+@pytest.mark.parametrize("body", [b"no JSON", b"{}", b'{"id":"\xff"}'])
+def test_what_nobody_works_on_and_nobody_can_read_is_deleted(
+    store: AnswerStore, body: bytes
+) -> None:
+    store.save(Answer("damaged", "", "queued", body), [])
+    damaged = store.read("damaged", "")
+    assert damaged is not None
+    end_forsaken(store, damaged, "failed")
+    assert store.read("damaged", "") is None
+
+
 def test_what_a_dead_process_left_has_failed(store: AnswerStore, tmp_path: Path) -> None:
     dead = AnswerStore(str(tmp_path / "store"), Limits())
     queued(dead)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,22 @@ def test_what_a_killed_server_has_left_is_removed_by_the_next(
         remove_private(second.response_store)
         assert len(list(tmp_path.iterdir())) == 2
     assert list(tmp_path.iterdir()) == [other]
+
+
+def test_what_is_no_folder_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("os.open", partial(not_waiting, os.open))
+    os.mkfifo(tmp_path / f"{PREFIX}pipe")
+    with kept_responses(ServerConfig()):
+        assert (tmp_path / f"{PREFIX}pipe").exists()
+
+
+def not_waiting(opened: Callable[..., int], path: str, flags: int, *args: int) -> int:
+    """A pipe that was opened without this flag would be waited for."""
+    assert "pipe" not in path or flags & os.O_DIRECTORY
+    return opened(path, flags, *args)
 
 
 def test_the_operators_file_stays(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def read_stored(body: bytes) -> Kept:
     """A stored item again, whichever side it was on."""
     try:
         item: Kept = _decoder.decode(body)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"A stored item cannot be read: {error}.", param="input") from None
     return item
 

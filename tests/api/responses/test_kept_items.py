@@ -69,6 +69,7 @@ def test_output_is_read_as_input() -> None:
     assert (item.id, message.id, message.role) == ("msg_1", "msg_1", "assistant")
 
 
-def test_what_cannot_be_read_is_an_error() -> None:
+@pytest.mark.parametrize("body", [b'{"type":"message"}', b"no JSON", b"{", b'"\xff"'])
+def test_what_cannot_be_read_is_an_error(body: bytes) -> None:
     with pytest.raises(RequestError):
-        read_stored(b'{"type":"message"}')
+        read_stored(body)
