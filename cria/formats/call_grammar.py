@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from cria.constraint.sources import json_schema_of, of_json_schema
 from cria.formats.argument_grammar import ArgumentGrammar
 from cria.formats.atoms import atoms
-from cria.formats.marked_formats import QUOTE
+from cria.formats.marked_formats import LONG_QUOTE, QUOTE
 from cria.formats.rules import ANY, Rules, one_of, re_escape, regex
 from cria.formats.special import Special
 from cria.formats.tool_format import Slot, ToolFormat
@@ -131,10 +131,10 @@ class CallGrammar:
     def _raw(self, text: str) -> str:
         """A text in place of the arguments, or as the only one where they are between marks."""
         keyed, literal = self._format.keyed, self._rules.literal
-        if keyed is None or keyed.values == "python":
+        if keyed is None:
             return text
         opening = keyed.open + keyed.key_open + RAW_KEY + (keyed.key_close_text or keyed.key_close)
-        quote = QUOTE if keyed.values == "quoted" else ""
+        quote = {"quoted": QUOTE, "python": LONG_QUOTE}.get(keyed.values, "")
         closing = quote + keyed.value_close + keyed.close
         return f"{literal(opening + quote)} {text} {literal(closing)}"
 

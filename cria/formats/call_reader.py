@@ -180,8 +180,7 @@ class CallReader:
 
     def _is_raw(self, tool: ReadableTool) -> bool:
         """Its text stands in place of the arguments; between marks it is an argument instead."""
-        keyed = self._format.keyed
-        return tool.is_raw and (keyed is None or keyed.values == "python")
+        return tool.is_raw and self._format.keyed is None
 
     @property
     def _after_raw(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cria.formats.bracketed import read_bracketed
+from cria.formats.marked_formats import LONG_QUOTE
 from cria.formats.schema_types import argument_types
 from cria.formats.source import (
     Reading,
@@ -119,12 +120,20 @@ class KeyedReader:
             text = None if value is None else value.removeprefix(opened[len(opened.rstrip()) :])
             return None if text is None else tagged_to_json(text, types, is_text)
         is_python = keyed.values == "python"
+        if is_python and (yield from try_literal(source, LONG_QUOTE)) is not None:
+            return (yield from self._read_long_text())
         quotes = ("'", '"') if is_python else (self._quote,)
         value = yield from read_bracketed(source, quotes, is_python)
         if value is None:
             return None
         yield from try_literal(source, keyed.value_close)
         return to_json(value.strip(), keyed.values, types, self._quote)
+
+    def _read_long_text(self) -> Reading[str | None]:
+        """Of a custom tool: nothing in it is escaped."""
+        parts: list[str] = []
+        found = yield from read_until(self._source, [LONG_QUOTE], parts.append)
+        return None if found is None else dump_json("".join(parts))
 
     def _read_tagged(self, is_json: bool) -> Reading[str | None]:
         """Up to the mark that closes the value: in JSON, the first one that is in no string."""

@@ -9,6 +9,8 @@ from cria.formats.tool_format import KeyedArguments, Slot, ToolFormat
 
 QUOTE = '<|"|>'
 """Around the strings of values that are written `quoted`."""
+LONG_QUOTE = "'''"
+"""The same of a custom tool's text in Python, which escapes nothing."""
 
 SPELLINGS = {
     # gpt-oss writes this as its template does, or as it was trained.

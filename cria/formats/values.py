@@ -33,6 +33,8 @@ def to_json(text: str, style: Style, types: frozenset[str], quote: str) -> str:
             return dump_json(one(text))
         except _FAILURES:
             continue
+    if is_json_text(text):
+        return without_surrogates(text.strip())
     return dump_json(_without_quotes(text))
 
 
@@ -45,7 +47,12 @@ def tagged_to_json(text: str, types: frozenset[str], is_text: bool | None = None
     except _FAILURES:
         return dump_json(text)
     may_be_text = is_text is None and "string" in types
-    return dump_json(text if may_be_text and not _fits(value, types - {"string"}) else value)
+    if may_be_text and not _fits(value, types - {"string"}):
+        return dump_json(text)
+    try:
+        return dump_json(value)
+    except ValueError:  # a number that is too large for Python, and none the less JSON
+        return without_surrogates(text.strip())
 
 
 def load_json(text: str) -> Any:

@@ -78,3 +78,9 @@ def test_json_is_strict() -> None:
         with pytest.raises(ValueError, match=constant):
             load_json(constant)
     assert dump_json("é") == '"é"'
+
+
+@pytest.mark.parametrize("style", ["tagged", "python"])
+def test_a_number_that_python_cannot_hold_stays_as_it_is(style: Any) -> None:
+    assert to_json(" 1e999", style, frozenset({"number"}), '"') == "1e999"
+    assert to_json("[-1e999]", style, frozenset({"array"}), '"') == "[-1e999]"
