@@ -165,10 +165,22 @@ class CallReader:
             tool = tool._replace(is_text=tool.is_text or tool.is_raw)
             reader = KeyedReader(self._source, self._format.keyed, self._quote, tool, sink)
             return (yield from reader.read())
-        if tool.is_text and (yield from try_literal(self._source, _INPUT)) is not None:
+        if tool.is_text and (yield from self._begins_text()):
             is_complete = yield from read_json_text(self._source, sink)
             return is_complete and (yield from self._read_json(is_shown=False))
+        if tool.is_text and self._source.is_over:
+            return False
         return (yield from self._read_json())
+
+    def _begins_text(self) -> Reading[bool]:
+        """An answer that ends where this may still come is read up to its end."""
+        self._source.hold()
+        begins = yield from read_literal(self._source, _INPUT)
+        if begins or self._source.is_over:
+            self._source.let_go()
+        else:
+            self._source.back()
+        return begins
 
     def _read_raw(self) -> Reading[bool]:
         sink = partial(self._flow.put, PieceKind.ARGUMENTS)

@@ -1,4 +1,4 @@
-"""OpenAI's agents, over the chat route: a tool is called, and its result answered."""
+"""OpenAI's agents, over chats and `/v1/responses`: a tool is called, its result answered."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from agents import (
     Agent,
     ModelSettings,
     OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
     Runner,
     function_tool,
     set_tracing_disabled,
@@ -24,12 +25,15 @@ pytestmark = CLIENT
 set_tracing_disabled(True)  # traces go over the network
 
 
+MODELS: list[Any] = [OpenAIChatCompletionsModel, OpenAIResponsesModel]
+
+
 class City(str, Enum):
     PARIS = "Paris"
     ROME = "Rome"
 
 
-async def loop(base_url: str, stream: bool) -> tuple[list[City], Any]:
+async def loop(base_url: str, model: Any, stream: bool) -> tuple[list[City], Any]:
     """The cities that the tool was called with, and the result."""
     asked: list[City] = []
 
@@ -43,7 +47,7 @@ async def loop(base_url: str, stream: bool) -> tuple[list[City], Any]:
     async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
         agent = Agent(
             name="weather",
-            model=OpenAIChatCompletionsModel("smollm2", client),
+            model=model("smollm2", client),
             model_settings=ModelSettings(
                 tool_choice="required",
                 parallel_tool_calls=False,
@@ -62,9 +66,10 @@ async def loop(base_url: str, stream: bool) -> tuple[list[City], Any]:
     return asked, result
 
 
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_tool_is_called_and_its_result_answered(base_url: str, stream: bool) -> None:
-    asked, result = asyncio.run(loop(base_url, stream))
+def test_a_tool_is_called_and_its_result_answered(base_url: str, model: Any, stream: bool) -> None:
+    asked, result = asyncio.run(loop(base_url, model, stream))
     assert len(asked) == 1 and asked[0] in City
     kinds = [item.type for item in result.new_items]
     assert kinds == ["tool_call_item", "tool_call_output_item", "message_output_item"]

@@ -189,6 +189,19 @@ class TestCalls:
         text = '<tool_call>\n{"name": "f", "arguments": {"input": "a\\n\\"\\u00e9"}}\n</tool_call>'
         assert read(text, callable=[tool]) == call("f", 'a\n"é')
 
+    def test_text_that_is_cut_before_it_begins(self) -> None:
+        tool = ReadableTool("f", {}, is_text=True)
+        start = '<tool_call>\n{"name": "f", "arguments": '
+        for begun in ("{", '{\n  "inp', '{"input":', '{"input": "'):
+            pieces = read(start + begun, callable=[tool])
+            assert (
+                "".join(piece.text for piece in pieces if piece.kind is PieceKind.ARGUMENTS) == ""
+            )
+            assert pieces[0] == Piece(PieceKind.CALL, "f")
+        assert "".join(p.text for p in read(start + '{"other": 1', callable=[tool])[1:]) == (
+            '{"other": 1'
+        )
+
     def test_raw_text(self) -> None:
         tool = ReadableTool("f", {}, is_raw=True)
         text = '<tool_call>\n{"name": "f", "arguments": a} {"b"}\n</tool_call>'
