@@ -105,14 +105,19 @@ class ArgumentGrammar:
             texts = [write_value(value, "tagged") for value in values]
             if self._keyed.key_close_text:
                 texts = [value for value in values if isinstance(value, str)]
+            # One that holds the mark could not be read.
+            texts = [text for text in texts if close.strip() not in text] or texts
             return one_of(f"{quoted(text)} {self._rules.literal(close)}" for text in texts)
         return self._rules.until(close, self._text_pattern(schema))
 
-    def _text_pattern(self, schema: Mapping[str, Any]) -> str:
+    def _text_pattern(self, schema: Mapping[str, Any], depth: int = _MAX_REFERENCES) -> str:
         """What the whole text matches; anything if the schema says it in ways too many."""
         patterns = []
         for each in schema.get("anyOf") or schema.get("oneOf") or [schema]:
             one = self._resolved(each)
+            if depth and ("anyOf" in one or "oneOf" in one) and one is not schema:
+                patterns.append(self._text_pattern(one, depth - 1))
+                continue
             if "enum" in one or "const" in one:
                 values = one.get("enum", [one.get("const")])
                 patterns += [re_escape(write_value(value, "tagged")) for value in values]

@@ -132,7 +132,9 @@ class CallGrammar:
         """A text in place of the arguments, or as the only one where they are between marks."""
         keyed, literal = self._format.keyed, self._rules.literal
         if keyed is None:
-            return text
+            number = self._format.call.index(Slot.ARGUMENTS)
+            quote = "" if self._format.call[number + 1 :] else literal(LONG_QUOTE)
+            return f"{quote} {text} {quote}"
         opening = keyed.open + keyed.key_open + RAW_KEY + (keyed.key_close_text or keyed.key_close)
         quote = {"quoted": QUOTE, "python": LONG_QUOTE}.get(keyed.values, "")
         closing = quote + keyed.value_close + keyed.close

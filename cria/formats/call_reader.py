@@ -9,7 +9,7 @@ from cria.formats.flow import Flow
 from cria.formats.json_end import JsonEnd
 from cria.formats.json_text import read_json_text
 from cria.formats.keyed_reader import KeyedReader, ReadableTool
-from cria.formats.marked_formats import QUOTE, SPELLINGS, marked_tools
+from cria.formats.marked_formats import LONG_QUOTE, QUOTE, SPELLINGS, marked_tools
 from cria.formats.pieces import PieceKind
 from cria.formats.source import (
     MAX_SPACE,
@@ -184,11 +184,12 @@ class CallReader:
 
     def _read_raw(self) -> Reading[bool]:
         sink = partial(self._flow.put, PieceKind.ARGUMENTS)
-        before, end = self._before[-1], self._raw_end()
+        before, end = self._before[-1], self._after_raw or LONG_QUOTE
         if isinstance(before, str):
             yield from skip_exactly(self._source, before[len(before.rstrip()) :])
-        number = yield from read_until(self._source, [end] if end else [], sink)
-        return number is not None or not self._after_raw
+        if not self._after_raw:
+            yield from skip_exactly(self._source, LONG_QUOTE)
+        return (yield from read_until(self._source, [end], sink)) is not None
 
     def _is_raw(self, tool: ReadableTool) -> bool:
         """Its text stands in place of the arguments; between marks it is an argument instead."""
@@ -197,9 +198,6 @@ class CallReader:
     @property
     def _after_raw(self) -> str:
         return next((part for part in self._after if isinstance(part, str)), "")
-
-    def _raw_end(self) -> str:
-        return self._after_raw or self._format.between or self._format.end
 
     def _read_json(self, is_shown: bool = True) -> Reading[bool]:
         """An object; what is not shown of it has begun already."""

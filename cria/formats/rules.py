@@ -47,8 +47,10 @@ class Rules:
         parts = self._special.split(close)
         if not parts or isinstance(parts[0], Special):
             return f"{self.terminal(regex(inside))}? {self.literal(close)}"
-        rest = close[len(parts[0]) :]
-        lazy = self.add(regex(f"(?:{inside}){re_escape(parts[0])}"), "[lazy]")
+        mark, rest = parts[0].lstrip(), close[len(parts[0]) :]
+        # The blanks before it may be missing: what reads the answer minds the mark alone.
+        blanks = f"(?:{re_escape(parts[0][: -len(mark)])})?" if mark not in ("", parts[0]) else ""
+        lazy = self.add(regex(f"(?:{inside}){blanks}{re_escape(mark or parts[0])}"), "[lazy]")
         return f"{lazy} {self.literal(rest)}"
 
     def split(self, text: str) -> tuple[str | Special, ...]:
