@@ -126,9 +126,8 @@ class KeyedReader:
 
     def _try_exactly(self, key: str, close: str) -> Reading[bool]:
         self._source.hold()
-        before = self._source.pos
         yield from skip_exactly(self._source, key)
-        if self._source.pos > before and (yield from read_literal(self._source, close)):
+        if self._source.held_text and (yield from read_literal(self._source, close)):
             self._source.let_go()
             return True
         self._source.back()

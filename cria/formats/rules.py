@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from cria.constraint.sources import MAX_SOURCE_BYTES, GrammarError, combine
 from cria.formats.special import Special, SpecialTexts
-from cria.formats.text_pattern import ANY, may_be_empty
+from cria.formats.text_pattern import ANY, SOME, may_be_empty
 
 BLANKS = r"[ \t\r\n]{1,8}"
 
@@ -58,11 +58,13 @@ class Rules:
         if not parts or isinstance(parts[0], Special):
             optional = "?" if may_be_empty(choices) else ""
             return f"{self._matching(choices)}{optional} {self.literal(close)}"
-        mark, rest = parts[0].lstrip(), close[len(parts[0]) :]
+        mark, rest = parts[0].lstrip() or parts[0], close[len(parts[0]) :]
         # The blanks before it may be missing: what reads the answer minds the mark alone.
-        blanks = f"(?:{re_escape(parts[0][: -len(mark)])})?" if mark not in ("", parts[0]) else ""
-        end = blanks + re_escape(mark or parts[0])
-        return f"{self.add(self._matching(choices, end), '[lazy]')} {self.literal(rest)}"
+        blanks = f"(?:{re_escape(parts[0][: -len(mark)])})?" if mark != parts[0] else ""
+        text = self._matching(choices, blanks + re_escape(mark))
+        if choices != ((ANY,),):  # one that goes on behind the mark could match what is before not
+            text = self.terminal(f"{text} & ~{regex(ANY + re_escape(mark) + SOME)}")
+        return f"{self.add(text, '[lazy]')} {self.literal(rest)}"
 
     def _matching(self, choices: Iterable[Sequence[str]], end: str = "") -> str:
         """A terminal for text with this behind it."""

@@ -11,6 +11,7 @@ from cria.constraint.sources import is_regex
 
 ANY = r"(?s:.*)"
 """Any text; control tokens are no text."""
+SOME = r"(?s:.+)"
 _PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[(|)]|.", re.DOTALL)
 """An escape, a class, what makes groups and alternatives, or any other character."""
 
