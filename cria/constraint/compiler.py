@@ -13,8 +13,9 @@ from collections import OrderedDict
 import llguidance.numpy
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
+from cria.constraint.budget import BudgetedMatcher
 from cria.constraint.matcher import Matcher
-from cria.constraint.sources import GrammarError, after_blank, one_line
+from cria.constraint.sources import GrammarError, after_blank, one_line, split_budget
 
 MAX_CACHE_BYTES = 128 * 1024 * 1024
 BYTES_PER_GRAMMAR, BYTES_PER_SOURCE_BYTE = 128 * 1024, 64
@@ -22,8 +23,8 @@ BYTES_PER_GRAMMAR, BYTES_PER_SOURCE_BYTE = 128 * 1024, 64
 text."""
 
 # Its messages would otherwise show what was generated so far, to whoever reads the error. The items
-# are those of one step: with as many as it allows by itself, a step may take half a second. The fuel
-# is for regular expressions: with what it gives by itself, an address of mail before a mark fails.
+# are those of one step: with as many as it allows by itself, a step may take half a second.
+# The fuel is for regular expressions: what it gives by itself is too little for an address of mail.
 _LIMITS = LLParserLimits(verbose_errors=False, step_max_items=20_000, step_lexer_fuel=1_000_000)
 _OPENINGS = (b"", b"{", b'{"', b"[", b"[{", b'"')
 """What answers may begin with; some grammars turn out to be impossible only there."""
@@ -49,9 +50,11 @@ class GrammarCompiler:
 
     def matcher(self, source: str) -> Matcher:
         """A fresh one at the grammar's beginning; GrammarError if it cannot be used."""
+        source, budget = split_budget(source)
         if self._opens_with_blank:
             source = after_blank(source)
-        return Matcher(self._compiled(source))
+        compiled = self._compiled(source)
+        return BudgetedMatcher(compiled, self._tokenizer, budget) if budget else Matcher(compiled)
 
     def _compiled(self, source: str) -> LLMatcher:
         key = hashlib.sha256(source.encode()).digest()

@@ -44,6 +44,10 @@ class Matcher:
         self._num_taken += taken
         return taken
 
+    def allows(self, token: int) -> bool:
+        """Whether the token may come next."""
+        return bool(self._matcher.validate_tokens([token]))
+
     def fill_allowed(self, bits: npt.NDArray[np.int32]) -> None:
         """Set the bits [1, vocabulary / 32, rounded up] of the tokens that may come next.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llguidance import LLMatcher, grammar_from
 
@@ -22,11 +22,23 @@ MAX_SOURCE_BYTES = 512 * 1024
 """Of a schema or grammar: the largest hostile one of this size takes a second to compile."""
 
 _GBNF_RULE = re.compile(r"^\s*[\w-]+\s*::=", re.MULTILINE)
+_BUDGET = "thinking_budget"
 _WHITESPACE = r"[\x20\x0A\x0D\x09]{1,8}"
 _NOT_IN_CLASS = re.compile(r"(\\.|\[(?!\^)\]?(?:\\.|[^\]\\])*\])|\[\^(\]?)", re.DOTALL)
 """Where a negated class begins in a regular expression."""
 _DATA = frozenset({"enum", "const", "default", "examples"})
 """Keywords whose values are no schemas."""
+
+
+class Budget(NamedTuple):
+    """How long an answer may think."""
+
+    num_tokens: int
+    """Between the marks."""
+    open: str
+    """With which the answer may begin to think; empty if it does so from the start."""
+    close: str
+    """Ends the thinking; plain text."""
 
 
 class GrammarError(ValueError):
@@ -105,6 +117,20 @@ def combine(lark: str, named: Mapping[str, str]) -> str:
 def is_regex(pattern: str) -> bool:
     """Whether it is a regular expression that can be followed."""
     return not LLMatcher.validate_grammar(from_regex(pattern))
+
+
+def with_budget(source: str, budget: Budget) -> str:
+    """The same grammar; whoever follows it counts the tokens of the thinking."""
+    return json.dumps({**json.loads(source), _BUDGET: budget})
+
+
+def split_budget(source: str) -> tuple[str, Budget | None]:
+    """The grammar by itself, and the budget if it has one."""
+    if not source.startswith("{") or f'"{_BUDGET}"' not in source:
+        return source, None
+    grammar = json.loads(source)
+    budget = grammar.pop(_BUDGET, None)
+    return (source, None) if budget is None else (json.dumps(grammar), Budget(*budget))
 
 
 def json_schema_of(source: str) -> dict[str, Any] | None:

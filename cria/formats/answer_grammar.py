@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from cria.constraint.sources import Budget, with_budget
 from cria.formats.call_grammar import CallableTool, CallGrammar, Calls, free_text
 from cria.formats.reasoning_format import ReasoningFormat
 from cria.formats.rules import Rules, one_of, re_escape, regex
 from cria.formats.special import Special, SpecialTexts
 from cria.formats.text_pattern import ANY
-
-CHARACTERS_PER_TOKEN = 4
-"""By which a budget is counted where the end of thinking is no control token."""
 
 __all__ = ["CallableTool", "Calls", "Thinking", "answer_grammar"]
 
@@ -44,7 +42,9 @@ def answer_grammar(
     rules = Rules(special)
     before = _thinking(rules, thinking) if thinking else ""
     unless = _opened(rules, thinking) if thinking else ""
-    return rules.source(f"{before} {_answer(rules, calls, content, unless)}".strip())
+    source = rules.source(f"{before} {_answer(rules, calls, content, unless)}".strip())
+    budget = _counted(rules, thinking) if thinking else None
+    return with_budget(source, budget) if budget else source
 
 
 def _answer(rules: Rules, calls: Calls | None, content: str | None, unless: str) -> str:
@@ -54,14 +54,15 @@ def _answer(rules: Rules, calls: Calls | None, content: str | None, unless: str)
         return f"{rules.blanks()} {rules.grammar(content)}"
     grammar = CallGrammar(rules, calls)
     if calls.is_required:
-        return f"{rules.blanks()} {grammar.calls()}"
+        return grammar.calls()
     if content is not None:
         is_json = calls.format.is_whole and isinstance(calls.format.call[0], str)
-        written = grammar.as_json() if is_json else [grammar.calls()]
-        return f"{rules.blanks()} {one_of([*written, rules.grammar(content)])}"
+        others = [*(grammar.as_json() if is_json else ()), rules.grammar(content)]
+        answer = f"{rules.blanks()} {one_of(others)}"
+        return answer if is_json else one_of([grammar.calls(), answer])
     if calls.format.is_whole:
         begins = "|".join(f"(?:{each})" for each in (grammar.head(), unless) if each)
-        return f"({rules.blanks()} {grammar.calls()} | {free_text(rules, begins)}?)"
+        return f"({grammar.calls()} | {free_text(rules, begins)}?)"
     return _text_and_calls(rules, calls, grammar, unless)
 
 
@@ -81,19 +82,25 @@ def _thinking(rules: Rules, thinking: Thinking) -> str:
     body = _body(rules, format.close, thinking.budget)
     if thinking.is_open:
         return f"{body} {after}"
-    return f"({rules.blanks()} {rules.literal(format.open.lstrip())} {body})? {after}"
+    return f"({rules.beginning(format.open.lstrip())} {body})? {after}"
 
 
 def _body(rules: Rules, close: str, budget: int | None) -> str:
     """Thinking up to its end; where the budget ends, nothing but the end may follow."""
-    if budget is None:
-        return rules.until(close)
-    if not budget:
+    if budget == 0:
         return rules.literal(close)
-    if not isinstance(rules.split(close)[0], Special):
-        return rules.until(close, [f"(?s:.{{0,{CHARACTERS_PER_TOKEN * budget}}})"])
+    if budget is None or not isinstance(rules.split(close)[0], Special):
+        return rules.until(close)
     text = rules.add(regex(ANY), f"[max_tokens={budget}]")
     return f"{text} {rules.literal(close)}"
+
+
+def _counted(rules: Rules, thinking: Thinking) -> Budget | None:
+    """The budget, where the end of thinking is no control token that a grammar could wait for."""
+    open_, close = thinking.format.open.lstrip(), thinking.format.close
+    if not thinking.budget or isinstance(rules.split(close)[0], Special):
+        return None
+    return Budget(thinking.budget, "" if thinking.is_open else open_, close)
 
 
 def _opened(rules: Rules, thinking: Thinking) -> str:

@@ -60,8 +60,9 @@ class CallGrammar:
         self._rest = rules.add(one_of(map(self._tool, calls.tools)))
 
     def calls(self) -> str:
-        """A call, or several; the answer has nothing else."""
-        return self._from(self._format.begin.lstrip() + self._call_opening())
+        """A call, or several; the answer has nothing else, but for blanks before."""
+        opening = self._format.begin.lstrip() + self._call_opening()
+        return self._from(self._rules.beginning(opening))
 
     def triggered(self, unless: str = "") -> tuple[str, str]:
         """Text that ends with the mark of a call, and what must follow it.
@@ -77,7 +78,7 @@ class CallGrammar:
             mark = _mark(parts[0])
             text = regex(ANY + re_escape(mark))
             lead = self._rules.add(_except(self._rules, text, unless), "[lazy]")
-        return lead, self._from(opening[len(mark) :])
+        return lead, self._from(self._rules.literal(opening[len(mark) :]))
 
     def head(self) -> str:
         """A regular expression of answers that begin like a call, where calls have no mark."""
@@ -98,9 +99,9 @@ class CallGrammar:
         return self._opening if self._format.begin.strip() else self._opening.lstrip()
 
     def _from(self, opening: str) -> str:
-        """A group of calls whose first one begins with the rest of its opening."""
+        """A group of calls, of which this rule is the opening of the first one."""
         literal, format = self._rules.literal, self._format
-        first = f"{literal(opening)} {self._rest}"
+        first = f"{opening} {self._rest}"
         more = f"{self._between()} {literal(self._opening)} {self._rest}"
         several = "" if self._calls.is_single else f"({more})*"
         return self._rules.add(f"{first} {several} {literal(format.end)}")

@@ -47,6 +47,18 @@ class Rules:
         parts = self._special.split(text)
         return " ".join(f"<[{p.token_id}]>" if isinstance(p, Special) else quoted(p) for p in parts)
 
+    def beginning(self, text: str) -> str:
+        """This text, and perhaps a few blanks before it.
+
+        As far as it is plain it is one with them: other text that begins with blanks must not be
+        the only one that the answer can still be.
+        """
+        parts = self._special.split(text)
+        if not parts or isinstance(parts[0], Special):
+            return f"{self.blanks()} {self.literal(text)}"
+        first = self.terminal(regex(f"(?:{BLANKS})?{re_escape(parts[0])}"))
+        return f"{first} {self.literal(text[len(parts[0]) :])}"
+
     def until(self, close: str, *choices: Sequence[str]) -> str:
         """Some text and then this one, at its first occurrence.
 

@@ -7,7 +7,7 @@ import pytest
 from cria.constraint import sources
 from cria.constraint.compiler import GrammarCompiler
 from cria.formats import known_tools
-from cria.formats.answer_grammar import CHARACTERS_PER_TOKEN, Calls, Thinking, answer_grammar
+from cria.formats.answer_grammar import Calls, Thinking, answer_grammar
 from cria.formats.reasoning_format import THINK, ReasoningFormat
 from cria.formats.special import SpecialTexts
 from cria.formats.tool_format import HERMES, ToolFormat, write_calls
@@ -61,9 +61,13 @@ class TestThinking:
     def test_a_budget(self, is_open: bool) -> None:
         begin = "" if is_open else "<think>"
         thinking = Thinking(THINK, is_open, budget=5)
-        most = "x" * CHARACTERS_PER_TOKEN * 5
-        assert accepts(f"{begin}{most}</think>Hi", thinking=thinking)
-        assert not accepts(f"{begin}{most}x</think>Hi", thinking=thinking)
+        assert accepts(f"{begin}abcde</think>Hi", thinking=thinking)
+        assert accepts(f"{begin}ab</think>Hi", thinking=thinking)
+        assert not accepts(f"{begin}abcdef</think>Hi", thinking=thinking)
+
+    def test_a_budget_of_any_size(self) -> None:
+        thinking = Thinking(THINK, is_open=True, budget=2**31 - 1)
+        assert accepts("x" * 9000 + "</think>Hi", thinking=thinking)
 
     def test_no_thinking_at_all(self) -> None:
         thinking = Thinking(THINK, is_open=True, budget=0)
@@ -111,11 +115,13 @@ class Vocabulary:
         self.special = SpecialTexts(ids)
         self.grammars = GrammarCompiler(make_grammar_tokenizer(vocab))
 
-    def takes(self, source: str, text: str) -> bool:
-        """Whether the text comes through, its control tokens as such, and may end there."""
+    def takes(self, source: str, *texts: str) -> bool:
+        """Whether these come through one by one, control tokens as such, and may end there."""
         matcher = self.grammars.matcher(source)
         vocab = self.model.vocab
-        tokens = vocab.tokenize(text.encode(), add_special=False, parse_special=True)
+        tokens: list[int] = []
+        for text in texts:
+            tokens += vocab.tokenize(text.encode(), add_special=False, parse_special=True)
         end = vocab.end_of_generation_ids[0]
         return all(map(matcher.take, tokens)) and (matcher.is_over or matcher.take(end))
 
@@ -142,8 +148,8 @@ def test_control_tokens(name: str, format: ToolFormat, thinking: ReasoningFormat
     assert vocabulary.takes(source, written) and vocabulary.takes(source, "Hello")
     assert not vocabulary.takes(source, written.replace("3", "x"))
     for words, good in (("a b", True), ("a b c d e f g", False)):
-        text = f"{thinking.open}{words}{thinking.close}{written}"
-        assert vocabulary.takes(source, text) == good
+        texts = (thinking.open, words, thinking.close, written)
+        assert vocabulary.takes(source, *texts) == good
 
 
 def test_the_default_models_vocabulary(default_model: Path) -> None:
