@@ -23,6 +23,10 @@ MAX_SOURCE_BYTES = 512 * 1024
 
 _GBNF_RULE = re.compile(r"^\s*[\w-]+\s*::=", re.MULTILINE)
 _WHITESPACE = r"[\x20\x0A\x0D\x09]{1,8}"
+_NOT_IN_CLASS = re.compile(r"(\\.|\[(?!\^)\]?(?:\\.|[^\]\\])*\])|\[\^(\]?)", re.DOTALL)
+"""Where a negated class begins in a regular expression."""
+_DATA = frozenset({"enum", "const", "default", "examples"})
+"""Keywords whose values are no schemas."""
 
 
 class GrammarError(ValueError):
@@ -37,13 +41,32 @@ def from_json_schema(schema: dict[str, Any] | bool, *, lenient: bool = False) ->
     if "x-guidance" in whole:
         raise GrammarError('Unimplemented keys: ["x-guidance"]')
     try:
-        text = json.dumps(whole)
+        text = json.dumps(_with_safe_patterns(whole))
         check_size(text)
         return str(LLMatcher.grammar_from_json_schema(text, overrides=overrides))
     except RecursionError:
         raise GrammarError("it is nested too deeply") from None
     except ValueError as error:
         raise GrammarError(one_line(error)) from None
+
+
+def _with_safe_patterns(schema: Any) -> Any:
+    """The same with negated classes that llguidance follows in JSON strings.
+
+    A class of all control characters lets it take any escape, even of what `[^"]` excludes.
+    """
+    if isinstance(schema, list):
+        return [_with_safe_patterns(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    safe = {k: each if k in _DATA else _with_safe_patterns(each) for k, each in schema.items()}
+    if isinstance(safe.get("pattern"), str):
+        safe["pattern"] = _NOT_IN_CLASS.sub(_safe_class, safe["pattern"])
+    return safe
+
+
+def _safe_class(found: re.Match[str]) -> str:
+    return found[1] or r"[^\x01" + (r"\]" if found[2] else "")
 
 
 def from_regex(pattern: str) -> str:
@@ -77,6 +100,11 @@ def combine(lark: str, named: Mapping[str, str]) -> str:
     """A Lark grammar and others, which it refers to as `@name`."""
     others = [_grammar_of(source) | {"name": name} for name, source in named.items()]
     return json.dumps({"grammars": [{"lark_grammar": lark}, *others]})
+
+
+def is_regex(pattern: str) -> bool:
+    """Whether it is a regular expression that can be followed."""
+    return not LLMatcher.validate_grammar(from_regex(pattern))
 
 
 def json_schema_of(source: str) -> dict[str, Any] | None:

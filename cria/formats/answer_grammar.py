@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from cria.formats.call_grammar import CallableTool, CallGrammar, Calls, free_text
 from cria.formats.reasoning_format import ReasoningFormat
-from cria.formats.rules import ANY, Rules, one_of, re_escape, regex
+from cria.formats.rules import Rules, one_of, re_escape, regex
 from cria.formats.special import Special, SpecialTexts
+from cria.formats.text_pattern import ANY
 
 CHARACTERS_PER_TOKEN = 4
 """By which a budget is counted where the end of thinking is no control token."""
@@ -90,14 +91,14 @@ def _body(rules: Rules, close: str, budget: int | None) -> str:
     if not budget:
         return rules.literal(close)
     if not isinstance(rules.split(close)[0], Special):
-        return rules.until(close, f"(?s:.{{0,{CHARACTERS_PER_TOKEN * budget}}})")
+        return rules.until(close, [f"(?s:.{{0,{CHARACTERS_PER_TOKEN * budget}}})"])
     text = rules.add(regex(ANY), f"[max_tokens={budget}]")
     return f"{text} {rules.literal(close)}"
 
 
 def _opened(rules: Rules, thinking: Thinking) -> str:
-    """Text that has begun to think, and so is none."""
+    """Text that has begun to think, and so is none: thinking is over, or has its own grammar."""
     opening = thinking.format.open.strip()
-    if thinking.is_open or isinstance(rules.split(opening)[0], Special):
+    if isinstance(rules.split(opening)[0], Special):
         return ""
     return r"[ \t\r\n]*" + re_escape(opening) + ANY

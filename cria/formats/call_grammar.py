@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from cria.constraint.sources import json_schema_of, of_json_schema
 from cria.formats.argument_grammar import ArgumentGrammar
 from cria.formats.atoms import atoms
-from cria.formats.marked_formats import LONG_QUOTE, QUOTE
-from cria.formats.rules import ANY, Rules, one_of, re_escape, regex
+from cria.formats.marked_formats import LONG_QUOTE, QUOTE, text_end
+from cria.formats.rules import Rules, one_of, re_escape, regex
+from cria.formats.schema_parts import standalone
 from cria.formats.special import Special
+from cria.formats.text_pattern import ANY
 from cria.formats.tool_format import Slot, ToolFormat
 
 RAW_KEY = "input"
@@ -126,14 +128,13 @@ class CallGrammar:
         if self._format.keyed is None:
             return self._rules.grammar(tool.source)
         keyed = self._format.keyed
-        return ArgumentGrammar(self._rules, keyed, tool.schema, tool.source).rule()
+        return ArgumentGrammar(self._rules, keyed, tool.source).rule()
 
     def _raw(self, text: str) -> str:
         """A text in place of the arguments, or as the only one where they are between marks."""
         keyed, literal = self._format.keyed, self._rules.literal
         if keyed is None:
-            number = self._format.call.index(Slot.ARGUMENTS)
-            quote = "" if self._format.call[number + 1 :] else literal(LONG_QUOTE)
+            quote = literal(LONG_QUOTE) if text_end(self._format) == LONG_QUOTE else ""
             return f"{quote} {text} {quote}"
         opening = keyed.open + keyed.key_open + RAW_KEY + (keyed.key_close_text or keyed.key_close)
         quote = {"quoted": QUOTE, "python": LONG_QUOTE}.get(keyed.values, "")
@@ -161,6 +162,7 @@ def _mark(opening: str) -> str:
 def _call_schema(format: ToolFormat, tool: CallableTool) -> dict[str, Any]:
     arguments = dict(json_schema_of(tool.source) or tool.schema)
     settings = arguments.pop("x-guidance", None)
+    arguments = standalone(arguments, arguments)
     names = [name for name in ("$defs", "definitions") if name in arguments]
     shared: dict[str, Any] = {name: arguments.pop(name) for name in names}
     key = atoms(format.call[2])[4] if isinstance(format.call[2], str) else "arguments"

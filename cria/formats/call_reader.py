@@ -9,7 +9,8 @@ from cria.formats.flow import Flow
 from cria.formats.json_end import JsonEnd
 from cria.formats.json_text import read_json_text
 from cria.formats.keyed_reader import KeyedReader, ReadableTool
-from cria.formats.marked_formats import LONG_QUOTE, QUOTE, SPELLINGS, marked_tools
+from cria.formats.long_text import read_long_text
+from cria.formats.marked_formats import LONG_QUOTE, QUOTE, SPELLINGS, marked_tools, text_end
 from cria.formats.pieces import PieceKind
 from cria.formats.source import (
     MAX_SPACE,
@@ -44,6 +45,7 @@ class CallReader:
         self._source = source
         self._flow = flow
         self._format = marked_tools(tools, special.marked)
+        self._text_end = text_end(self._format)
         self._callable = {tool.name: tool for tool in callable}
         self._quote = special.marked(QUOTE)
         self._spellings = {
@@ -107,8 +109,9 @@ class CallReader:
         tool = self._tool(name)
         if (yield from self._read_arguments(tool)):
             self._flow.put(PieceKind.CALL_END)
+            is_raw = self._is_raw(tool) and self._text_end != LONG_QUOTE
             # The text that ends a raw one has been read with it.
-            yield from self._read_rest(self._after[1:] if self._is_raw(tool) else self._after)
+            yield from self._read_rest(self._after[1:] if is_raw else self._after)
         return True
 
     def _tool(self, name: str) -> ReadableTool:
@@ -184,20 +187,17 @@ class CallReader:
 
     def _read_raw(self) -> Reading[bool]:
         sink = partial(self._flow.put, PieceKind.ARGUMENTS)
-        before, end = self._before[-1], self._after_raw or LONG_QUOTE
+        before = self._before[-1]
         if isinstance(before, str):
             yield from skip_exactly(self._source, before[len(before.rstrip()) :])
-        if not self._after_raw:
+        if self._text_end == LONG_QUOTE:
             yield from skip_exactly(self._source, LONG_QUOTE)
-        return (yield from read_until(self._source, [end], sink)) is not None
+            return (yield from read_long_text(self._source, sink))
+        return (yield from read_until(self._source, [self._text_end], sink)) is not None
 
     def _is_raw(self, tool: ReadableTool) -> bool:
         """Its text stands in place of the arguments; between marks it is an argument instead."""
         return tool.is_raw and self._format.keyed is None
-
-    @property
-    def _after_raw(self) -> str:
-        return next((part for part in self._after if isinstance(part, str)), "")
 
     def _read_json(self, is_shown: bool = True) -> Reading[bool]:
         """An object; what is not shown of it has begun already."""

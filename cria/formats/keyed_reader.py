@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from cria.formats.bracketed import read_bracketed
+from cria.formats.long_text import read_long_text
 from cria.formats.marked_formats import LONG_QUOTE
-from cria.formats.schema_types import argument_types
+from cria.formats.schema_types import argument_names, argument_types
 from cria.formats.source import (
     Reading,
     Source,
     read_literal,
     read_space,
     read_until,
+    skip_exactly,
+    trigger,
     try_literal,
 )
 from cria.formats.tool_format import KeyedArguments
@@ -56,6 +59,9 @@ class KeyedReader:
         self._sink = sink
         self._num_pairs = 0
         self._is_closed = False
+        marks = [trigger(keyed.key_close), trigger(keyed.key_close_text or keyed.key_close)]
+        keys = argument_names(tool.schema)
+        self._odd_keys = [key for key in keys if any(mark in key for mark in marks)]
 
     def read(self) -> Reading[bool]:
         """Whether the arguments are complete; if not, the answer has ended."""
@@ -95,7 +101,7 @@ class KeyedReader:
         closes = [self._keyed.key_close]
         if self._keyed.key_close_text is not None:
             closes.append(self._keyed.key_close_text)
-        number = yield from read_until(source, closes, parts.append, MAX_KEY)
+        number = yield from self._read_key(closes, parts.append)
         if number is None and not source.is_over:
             source.back()
             return False
@@ -108,6 +114,24 @@ class KeyedReader:
         if value is not None:
             self._emit(key, value)
         return value is not None
+
+    def _read_key(self, closes: Sequence[str], sink: Callable[[str], None]) -> Reading[int | None]:
+        """Which mark is behind it. A key that holds such a mark is known by the schema."""
+        for key in self._odd_keys:
+            for number, close in enumerate(closes):
+                if (yield from self._try_exactly(key, close)):
+                    sink(key)
+                    return number
+        return (yield from read_until(self._source, closes, sink, MAX_KEY))
+
+    def _try_exactly(self, key: str, close: str) -> Reading[bool]:
+        self._source.hold()
+        yield from skip_exactly(self._source, key)
+        if self._source.held_text and (yield from read_literal(self._source, close)):
+            self._source.let_go()
+            return True
+        self._source.back()
+        return False
 
     def _read_value(self, key: str, opened: str, is_text: bool | None) -> Reading[str | None]:
         """As JSON text; None if the answer ends before the value does."""
@@ -130,10 +154,9 @@ class KeyedReader:
         return to_json(value.strip(), keyed.values, types, self._quote)
 
     def _read_long_text(self) -> Reading[str | None]:
-        """Of a custom tool: nothing in it is escaped."""
         parts: list[str] = []
-        found = yield from read_until(self._source, [LONG_QUOTE], parts.append)
-        return None if found is None else dump_json("".join(parts))
+        is_complete = yield from read_long_text(self._source, parts.append)
+        return dump_json("".join(parts)) if is_complete else None
 
     def _read_tagged(self, is_json: bool) -> Reading[str | None]:
         """Up to the mark that closes the value: in JSON, the first one that is in no string."""

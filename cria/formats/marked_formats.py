@@ -10,7 +10,9 @@ from cria.formats.tool_format import KeyedArguments, Slot, ToolFormat
 QUOTE = '<|"|>'
 """Around the strings of values that are written `quoted`."""
 LONG_QUOTE = "'''"
-"""The same of a custom tool's text in Python, which escapes nothing."""
+"""The same of a custom tool's text in Python, and where no other mark ends it; escapes nothing."""
+_MIN_END = 4
+"""Characters of a mark that no text is likely to hold."""
 
 SPELLINGS = {
     # gpt-oss writes this as its template does, or as it was trained.
@@ -39,6 +41,15 @@ def format_texts(
         yield from _keyed_texts(tools.keyed)
         if tools.keyed.values == "quoted":
             yield QUOTE
+
+
+def text_end(tools: ToolFormat) -> str:
+    """What stands behind a custom tool's text in place of the arguments; `LONG_QUOTE` if nothing
+    does that the text could not hold as well.
+    """
+    after = tools.call[tools.call.index(Slot.ARGUMENTS) + 1 :]
+    end = next((part for part in after if isinstance(part, str)), "")
+    return end if len(end.strip()) >= _MIN_END else LONG_QUOTE
 
 
 def marked_tools(tools: ToolFormat, marked: Callable[[str], str]) -> ToolFormat:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from cria.constraint.sources import combine
+from cria.constraint.sources import MAX_SOURCE_BYTES, GrammarError, combine
 from cria.formats.special import Special, SpecialTexts
+from cria.formats.text_pattern import ANY, SOME, may_be_empty
 
-ANY = r"(?s:.*)"
-"""Any text; control tokens are no text."""
 BLANKS = r"[ \t\r\n]{1,8}"
 
 
 class Rules:
-    """Rules with names of their own, and grammars that they refer to."""
+    """Rules with names of their own, and grammars that they refer to.
+
+    GrammarError if they become more than could be compiled.
+    """
 
     def __init__(self, special: SpecialTexts) -> None:
         self._special = special
         self._lines: list[str] = []
         self._named: dict[str, str] = {}
         self._numbers: dict[str, str] = {}
+        self._num_characters = 0
 
     def add(self, body: str, options: str = "") -> str:
         """The name of a rule; equal ones are one."""
@@ -33,25 +36,40 @@ class Rules:
 
     def grammar(self, source: str) -> str:
         """A reference to another grammar."""
-        name = self._numbers.setdefault(source, f"g{len(self._numbers)}")
-        self._named[name] = source
-        return "@" + name
+        if source not in self._numbers:
+            self._count(source)
+            self._numbers[source] = f"g{len(self._numbers)}"
+            self._named[self._numbers[source]] = source
+        return "@" + self._numbers[source]
 
     def literal(self, text: str) -> str:
         """Exactly this text, with its control tokens; nothing for no text."""
         parts = self._special.split(text)
         return " ".join(f"<[{p.token_id}]>" if isinstance(p, Special) else quoted(p) for p in parts)
 
-    def until(self, close: str, inside: str = ANY) -> str:
-        """Some text and then this one, at its first occurrence."""
+    def until(self, close: str, *choices: Sequence[str]) -> str:
+        """Some text and then this one, at its first occurrence.
+
+        The text matches all the patterns of one of the choices.
+        """
+        if not choices or (ANY,) in choices:
+            choices = ((ANY,),)
         parts = self._special.split(close)
         if not parts or isinstance(parts[0], Special):
-            return f"{self.terminal(regex(inside))}? {self.literal(close)}"
-        mark, rest = parts[0].lstrip(), close[len(parts[0]) :]
+            optional = "?" if may_be_empty(choices) else ""
+            return f"{self._matching(choices)}{optional} {self.literal(close)}"
+        mark, rest = parts[0].lstrip() or parts[0], close[len(parts[0]) :]
         # The blanks before it may be missing: what reads the answer minds the mark alone.
-        blanks = f"(?:{re_escape(parts[0][: -len(mark)])})?" if mark not in ("", parts[0]) else ""
-        lazy = self.add(regex(f"(?:{inside}){blanks}{re_escape(mark or parts[0])}"), "[lazy]")
-        return f"{lazy} {self.literal(rest)}"
+        blanks = f"(?:{re_escape(parts[0][: -len(mark)])})?" if mark != parts[0] else ""
+        text = self._matching(choices, blanks + re_escape(mark))
+        if choices != ((ANY,),):  # one that goes on behind the mark could match what is before not
+            text = self.terminal(f"{text} & ~{regex(ANY + re_escape(mark) + SOME)}")
+        return f"{self.add(text, '[lazy]')} {self.literal(rest)}"
+
+    def _matching(self, choices: Iterable[Sequence[str]], end: str = "") -> str:
+        """A terminal for text with this behind it."""
+        texts = [" & ".join(regex(f"(?:{each}){end}") for each in choice) for choice in choices]
+        return self.terminal(" | ".join(f"({text})" for text in texts))
 
     def split(self, text: str) -> tuple[str | Special, ...]:
         return self._special.split(text)
@@ -67,9 +85,15 @@ class Rules:
     def _add(self, prefix: str, line: str) -> str:
         key = prefix + line
         if key not in self._numbers:
+            self._count(line)
             self._numbers[key] = f"{prefix}{len(self._numbers)}"
             self._lines.append(self._numbers[key] + line)
         return self._numbers[key]
+
+    def _count(self, text: str) -> None:
+        self._num_characters += len(text)
+        if self._num_characters > MAX_SOURCE_BYTES:
+            raise GrammarError(f"it needs a grammar of more than {MAX_SOURCE_BYTES} bytes")
 
 
 def quoted(text: str) -> str:

@@ -82,18 +82,17 @@ class Constraining:
                 raise _refusal(constraint, error) from None
         return Grammar(sources.from_json_schema(ANY_OBJECT), (tool.param,), tool.param)
 
-    def whole(self, grammar: Grammar) -> Grammar:
-        """The grammar, made of several, if it can be used."""
+    def whole(self, make: Callable[[], str], warnings: tuple[str, ...], param: str) -> Grammar:
+        """The grammar, made of several, if it can be made and used."""
         try:
-            sources.check_size(grammar.source)
-            self._compiler.matcher(grammar.source)
+            source = make()
+            sources.check_size(source)
+            self._compiler.matcher(source)
         except GrammarError as error:
             raise RequestError(
-                f"Invalid '{grammar.param}': {str(error).rstrip('.')}.",
-                param=grammar.param,
-                code="invalid_value",
+                f"Invalid '{param}': {str(error).rstrip('.')}.", param=param, code="invalid_value"
             ) from None
-        return grammar
+        return Grammar(source, warnings, param)
 
     def prepare(self) -> None:
         """Make the tokenizer now: that holds up all threads, and later there may be streams."""

@@ -88,7 +88,8 @@ class Shaping:
         if not (plan.callable or bounds_thinking or (thinking and content.source)):
             return content._replace(warnings=content.warnings + self._unbounded(request))
         arguments = [self._constraining.tool(tool) for tool in plan.callable]
-        source = answer_grammar(
+        make = partial(
+            answer_grammar,
             self._formats.special,
             calls=self._calls(plan, [grammar.source for grammar in arguments]),
             thinking=thinking,
@@ -98,7 +99,7 @@ class Shaping:
         for grammar in arguments:
             warnings += grammar.warnings
         param = content.param or ("tools" if plan.callable else request.budget_path or "")
-        return self._constraining.whole(Grammar(source, warnings, param))
+        return self._constraining.whole(make, warnings, param)
 
     def _calls(self, plan: ToolPlan, sources: Sequence[str]) -> Calls | None:
         if not plan.callable:

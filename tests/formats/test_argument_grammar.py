@@ -21,7 +21,7 @@ def accepts(keyed: KeyedArguments | None, properties: Any, text: str, **schema: 
     whole = {"type": "object", "properties": properties, **schema}
     rules = Rules(SpecialTexts({}))
     source = sources.from_json_schema(whole)
-    rule = ArgumentGrammar(rules, keyed, whole, source).rule()
+    rule = ArgumentGrammar(rules, keyed, source).rule()
     return takes(COMPILER.matcher(rules.source(rule)), text)
 
 
