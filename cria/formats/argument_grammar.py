@@ -119,7 +119,7 @@ class ArgumentGrammar:
             texts = self._value_texts(values)
             # One that holds the mark could not be read.
             texts = [text for text in texts if close.strip() not in text] or texts
-            return one_of(f"{quoted(text)} {self._rules.literal(close)}" for text in texts)
+            return f"{one_of(map(quoted, texts))} {self._rules.literal(close)}"
         patterns = [pattern for choice in choices for pattern in self._text_patterns(choice)]
         return self._rules.until(close, *patterns)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from cria.constraint.sources import MAX_SOURCE_BYTES, GrammarError, combine
 from cria.formats.special import Special, SpecialTexts
-from cria.formats.text_pattern import ANY, SOME, may_be_empty
+from cria.formats.text_pattern import ANY, SOME, is_open, may_be_empty
 
 BLANKS = r"[ \t\r\n]{1,8}"
 
@@ -62,7 +62,7 @@ class Rules:
         # The blanks before it may be missing: what reads the answer minds the mark alone.
         blanks = f"(?:{re_escape(parts[0][: -len(mark)])})?" if mark != parts[0] else ""
         text = self._matching(choices, blanks + re_escape(mark))
-        if choices != ((ANY,),):  # one that goes on behind the mark could match what is before not
+        if not all(map(is_open, choices)):  # it could match with the mark inside, and not before
             text = self.terminal(f"{text} & ~{regex(ANY + re_escape(mark) + SOME)}")
         return f"{self.add(text, '[lazy]')} {self.literal(rest)}"
 
