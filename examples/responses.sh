@@ -8,8 +8,8 @@ first=$(curl --fail --silent --show-error "$url" -H "$key" -d '{
   "input": "My name is Ada. Say hello.",
   "max_output_tokens": 32
 }') || exit 1
-echo "$first"
-id=$(echo "$first" | sed 's/.*"id":"\(resp_[^"]*\)".*/\1/')
+printf '%s\n' "$first"
+id=$(printf '%s' "$first" | sed -n 's/.*"id":"\(resp_[^"]*\)".*/\1/p')
 
 curl --fail --silent --show-error "$url" -H "$key" -d '{
   "model": "smollm2",

@@ -23,8 +23,8 @@ BYTES_PER_GRAMMAR, BYTES_PER_SOURCE_BYTE = 128 * 1024, 64
 text."""
 
 # Its messages would otherwise show what was generated so far, to whoever reads the error. The items
-# are those of one step: with as many as it allows by itself, a step may take half a second.
-# The fuel is for regular expressions: what it gives by itself is too little for an address of mail.
+# are those of one step: with as many as it allows by itself, a step may take half a second. Fuel is
+# for regular expressions: with what it gives by itself, an address of mail before a mark fails.
 _LIMITS = LLParserLimits(verbose_errors=False, step_max_items=20_000, step_lexer_fuel=1_000_000)
 _OPENINGS = (b"", b"{", b'{"', b"[", b"[{", b'"')
 """What answers may begin with; some grammars turn out to be impossible only there."""

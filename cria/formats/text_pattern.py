@@ -14,7 +14,7 @@ ANY = r"(?s:.*)"
 """Any text; control tokens are no text."""
 SOME = r"(?s:.+)"
 MAX_COUNT = 64
-"""Of what is repeated before a mark: more of it takes too much to follow."""
+"""Of anything that is repeated and looked for beside a mark: more takes too long to follow."""
 MAX_LENGTH = 256
 """Characters of a text of which no more is asked than its length."""
 

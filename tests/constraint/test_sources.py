@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -100,3 +102,21 @@ def test_the_schema_of_a_grammar() -> None:
     assert schema and schema["type"] == "integer"
     assert accepts(sources.of_json_schema(schema), "12")
     assert sources.json_schema_of("start: /a/") is None
+
+
+@pytest.mark.parametrize("pattern", ['^[^"]*$', "^[^a]{1,4}$", '^x[^]"]*$'])
+def test_a_negated_class_excludes_escapes_too(pattern: str) -> None:
+    """In JSON strings llguidance would else take any escape for such a class."""
+    source = sources.from_json_schema({"type": "string", "pattern": pattern})
+    assert takes(make_compiler().matcher(source), '"xb"' if pattern[1] == "x" else '"b"')
+    for escape in ('"\\""', '"x\\""', '"\\u0061"'):
+        value = json.loads(escape)
+        if not re.search(pattern, value):
+            assert not takes(make_compiler().matcher(source), escape)
+
+
+@pytest.mark.timeout(20)
+def test_a_property_named_like_a_keyword_is_no_pattern() -> None:
+    schema = {"properties": {"pattern": {"type": "integer"}}, "required": ["pattern"]}
+    source = sources.from_json_schema({"type": "object", **schema})
+    assert takes(make_compiler().matcher(source), '{"pattern":1}')

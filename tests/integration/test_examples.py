@@ -26,7 +26,7 @@ EXPECTED = {
     "openai_chat.py": r"\w+(?s:.*)\n\(\d+ \+ \d+ tokens\)\n(?s:.*)\w+",
     "openai_completion.py": r"^Once upon a time(?s:.*)\nOnce upon a time(?s:.*)\w+",
     "choice.sh": r'"content":"(yes|no)".*"finish_reason":"stop"',
-    "openai_tools.py": r'^temperature\(.*"city".*\) = \{"city": "(?s:.*)',
+    "openai_tools.py": r'(?s)^temperature\(.*"city".*\) = \{"city": "',
     "responses.sh": r'"object":"response"(?s:.*)"previous_response_id":"resp_\w+"',
     "openai_structured.py": r"^sky='(clear|cloudy|rain)' wind=\d{1,2}$",
     "sse_client.py": r"\w+",
