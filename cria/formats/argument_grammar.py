@@ -7,6 +7,7 @@ and properties do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ _MAX_ITEMS = 64
 """That are counted."""
 _NUMBERS = {
     "integer": r"-?(?:0|[1-9][0-9]{0,30})",
-    "number": r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?",
+    "number": r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?",
 }
 _TEXTS = {"null": "null", "boolean": "true|false", **_NUMBERS}
 """Values that are written like text, and are none."""
@@ -78,7 +79,7 @@ class ArgumentGrammar:
         empty = '""' if may_be_empty else ""
         after = '""'
         for key, schema in reversed(list(properties.items())):
-            item = self._item(quoted(key), schema)
+            item = self._item(self._key(key), schema)
             between = self._rules.literal(self._keyed.between)
             first = f"{item} {after}"
             later = f"{between} {item} {after}"
@@ -86,6 +87,11 @@ class ArgumentGrammar:
                 first, later = f"{first} | {empty}" if empty else first, f"{later} | {after}"
             empty, after = self._rules.add(first), self._rules.add(later)
         return empty
+
+    def _key(self, key: str) -> str:
+        """Inside of a quoted value its brackets and commas would be the value's."""
+        is_bare = not self._depth or re.fullmatch(_KEY, key)
+        return quoted(key) if is_bare else self._rules.literal(write_value(key, "quoted"))
 
     def _item(self, key: str, schema: object) -> str:
         literal, keyed = self._rules.literal, self._keyed

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from cria.constraint.sources import json_schema_of, of_json_schema
+from cria.constraint.sources import GrammarError, json_schema_of, of_json_schema
 from cria.formats.argument_grammar import ArgumentGrammar
 from cria.formats.atoms import atoms
 from cria.formats.marked_formats import LONG_QUOTE, QUOTE, text_end
@@ -89,7 +89,12 @@ class CallGrammar:
         return f"{blanks}(?:{names})\\n{ANY}"
 
     def as_json(self) -> list[str]:
-        """Grammars of calls that are JSON, for answers that may be other JSON as well."""
+        """Grammars of calls that are JSON, for answers that may be other JSON as well.
+
+        GrammarError for a text of its own grammar, which is no JSON.
+        """
+        if any(tool.raw for tool in self._calls.tools):
+            raise GrammarError("this model cannot call a tool with a grammar beside it")
         return [
             self._rules.grammar(of_json_schema(_call_schema(self._format, tool)))
             for tool in self._calls.tools

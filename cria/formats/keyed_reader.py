@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from cria.formats.bracketed import read_bracketed
 from cria.formats.long_text import read_long_text
 from cria.formats.marked_formats import LONG_QUOTE
-from cria.formats.schema_types import argument_names, argument_types
+from cria.formats.schema_types import argument_names, argument_texts, argument_types
 from cria.formats.source import (
     Reading,
     Source,
@@ -142,6 +142,8 @@ class KeyedReader:
             value = yield from self._read_tagged(is_json)
             # The blanks at the end of the mark before are the mark's.
             text = None if value is None else value.removeprefix(opened[len(opened.rstrip()) :])
+            if text in argument_texts(self._tool.schema, key):
+                is_text = is_text is not False
             return None if text is None else tagged_to_json(text, types, is_text)
         is_python = keyed.values == "python"
         if is_python and (yield from try_literal(source, LONG_QUOTE)) is not None:

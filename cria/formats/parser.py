@@ -37,8 +37,9 @@ class AnswerParser:
         callable: Sequence[ReadableTool] = (),
         reasoning: ReasoningFormat | None = None,
         is_thinking: bool = False,
+        is_either: bool = False,
     ) -> None:
-        """`is_thinking`: the prompt has opened the thinking.
+        """`is_thinking`: the prompt has opened the thinking. `is_either`: text has no calls in it.
 
         The formats hold control tokens by name, the text of the answer has them marked.
         """
@@ -46,7 +47,7 @@ class AnswerParser:
         self._flow = Flow()
         self._reasoning = reasoning and marked_reasoning(reasoning, special.marked)
         self._calls = tools and CallReader(self._source, self._flow, tools, callable, special)
-        self._is_whole = tools is not None and tools.is_whole
+        self._is_whole = is_either or (tools is not None and tools.is_whole)
         self._headers = self._reasoning.headers if self._reasoning else ()
         if self._calls and not self._calls.is_marked:
             self._headers += (_TEXT_HEADER, *(mark + _TEXT_HEADER for mark in self._calls.marks))

@@ -25,6 +25,13 @@ def argument_types(schema: Mapping[str, Any], key: str) -> frozenset[str]:
     return frozenset().union(*found) if all(found) else frozenset()
 
 
+def argument_texts(schema: Mapping[str, Any], key: str) -> frozenset[str]:
+    """The texts that one argument may be by name."""
+    properties = _mapping(_mapping(schema).get("properties"))
+    values = (values_of(leaf) or [] for leaf in leaves(properties.get(key), schema))
+    return frozenset(value for some in values for value in some if isinstance(value, str))
+
+
 def leaves(schema: object, root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The schemas of which one must hold, references and alternatives followed; each once.
 

@@ -74,10 +74,16 @@ class Shaping:
             callable=[_readable(tool) for tool in plan.callable],
             reasoning=reasoning if reads_thinking else None,
             is_thinking=reads_thinking and start is Start.OPEN,
+            is_either=self._is_either(content, plan, reads_thinking),
         )
         pieces = self._marked_pieces(bool(plan.callable), reads_thinking)
         kinds = {tool.name: tool.kind for tool in plan.callable if tool.kind != "function"}
         return Shape(grammar, lambda: _parsed(pieces, make_parser(), request), kinds)
+
+    def _is_either(self, content: Grammar, plan: ToolPlan, reads_thinking: bool) -> bool:
+        """Calls or an answer of a shape, which may quote a call; thinking would be text before."""
+        has_shape = content.source != "" and not plan.is_required
+        return has_shape and (reads_thinking or self._formats.reasoning is None)
 
     def _grammar(
         self, request: ChatCompletionRequest, plan: ToolPlan, content: Grammar, start: Start
