@@ -31,9 +31,15 @@ TOOL = {
 }
 messages = [{"role": "user", "content": "How warm is it in Paris?"}]
 
-# A model that was trained for tools decides by itself: leave `tool_choice` out.
+# A model that was trained for tools decides by itself, and stops by itself: leave `tool_choice` and
+# `parallel_tool_calls` out.
 asked = client.chat.completions.create(
-    model="smollm2", messages=messages, tools=[TOOL], tool_choice="required", max_tokens=100
+    model="smollm2",
+    messages=messages,
+    tools=[TOOL],
+    tool_choice="required",
+    parallel_tool_calls=False,
+    max_tokens=200,
 ).choices[0]
 messages.append(asked.message.model_dump(exclude_none=True))
 for call in asked.message.tool_calls:

@@ -16,7 +16,7 @@ import click
 from cria.bench.settings import OPEN_REQUESTS, Settings
 from cria.cli.options import COUNT, THREADS, decorated_with
 from cria.cli.options import option as any_option
-from cria.cli.params import GpuLayers, Numbers, Word
+from cria.cli.params import FloatRange, GpuLayers, Numbers, Word
 from cria.config import KV_LAYOUTS
 
 option: Callable[..., Callable[..., Any]] = partial(any_option, prefix="CRIA_BENCH_")
@@ -101,7 +101,7 @@ REQUEST = (
     ),
     option(
         "--temperature",
-        type=click.FloatRange(0, 2),
+        type=FloatRange(0, 2),
         default=_DEFAULT.temperature,
         help="Of the sampling; 0 takes the most likely token.",
     ),
@@ -150,7 +150,7 @@ OUTPUT = (
     ),
     option(
         "--timeout",
-        type=click.FloatRange(0, 86_400, min_open=True),
+        type=FloatRange(0, 86_400, min_open=True),
         default=_DEFAULT.timeout,
         help="Seconds after which a request has failed.",
     ),

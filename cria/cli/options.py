@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cria.cli.params import Architecture, GpuLayers, StorePath, TensorSplit, Word
+from cria.cli.params import Architecture, FloatRange, GpuLayers, StorePath, TensorSplit, Word
 from cria.config import (
     CACHE_TYPES,
     FLASH_ATTENTION,
@@ -134,7 +134,7 @@ CAPACITY = (
     ),
     option(
         "--max-stall-ms",
-        type=click.FloatRange(1, 3_600_000),
+        type=FloatRange(1, 3_600_000),
         show_default="500 on CPU, 200 on GPU",
         help="The longest pause that the prompts of others may make in a stream. Longer ones let "
         "more get done: every step of a few tokens costs a pass over all weights.",
@@ -263,13 +263,13 @@ RESPONSES = (
     ),
     option(
         "--response-store-days",
-        type=click.FloatRange(0, 36_500, min_open=True),
+        type=FloatRange(0, 36_500, min_open=True),
         default=_SERVER.response_store_days,
         help="How long it keeps one.",
     ),
     option(
         "--response-store-mb",
-        type=click.FloatRange(0, 1_000_000, min_open=True),
+        type=FloatRange(0, 1_000_000, min_open=True),
         default=_SERVER.response_store_mb,
         help="How much it keeps; the oldest goes first.",
     ),

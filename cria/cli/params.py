@@ -52,6 +52,16 @@ class TensorSplit(ParamType):
         return shares
 
 
+class FloatRange(click.FloatRange):
+    """click's own, which takes NaN, as that is beyond no bound."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
 class Numbers(ParamType):
     """Numbers above 0 and not above `most`, separated by commas, such as `1,8,32`."""
 

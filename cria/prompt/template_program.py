@@ -105,7 +105,7 @@ def compile_source(source: str | None) -> tuple[Template | None, str]:
     try:
         return make_environment().from_string(source), ""
     except FAILURES as error:
-        return None, f"This model's chat template does not compile: {_short(error)}."
+        return None, f"This model's chat template does not compile: {_short(error).rstrip('.')}."
 
 
 def _variables(source: str) -> frozenset[str]:

@@ -213,3 +213,10 @@ def test_an_interruption_ends_it_at_once_and_keeps_what_is_complete(
 def test_every_option_is_explained_and_has_its_variable(bench: Run) -> None:
     text = " ".join(bench("--help").output.split())
     assert len(BENCH_OPTIONS) == text.count("CRIA_BENCH_")
+
+
+@pytest.mark.parametrize("option", ["--temperature", "--timeout"])
+def test_no_number_is_in_no_range(bench: Run, option: str) -> None:
+    result = bench("http://127.0.0.1:1", option, "nan")
+    assert result.exit_code == 2
+    assert "'nan' is not a number." in result.output

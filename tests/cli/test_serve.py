@@ -198,3 +198,13 @@ def test_every_option_is_explained(run: Run) -> None:
     for option, *_ in OPTIONS:
         assert option in text
         assert "CRIA_" + option[2:].upper().replace("-", "_") in text
+
+
+@pytest.mark.parametrize(
+    "option", ["--max-stall-ms", "--response-store-days", "--response-store-mb"]
+)
+def test_no_number_is_in_no_range(run: Run, model: str, option: str) -> None:
+    result = run("serve", model, option, "nan")
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.output
+    assert "'nan' is not a number." in result.output

@@ -22,6 +22,7 @@ def test_a_file_is_a_template(tmp_path: Path) -> None:
         (b"", "it is empty"),
         (b"\xff", "not UTF-8"),
         (b"{% if %}", "it does not compile: Expected an expression"),
+        (b"{{ a", r"end of print statement'\.$"),
         (b"a" * (MAX_BYTES + 1), f"more than {MAX_BYTES} bytes"),
         (LONG["nested loops"].encode(), "it takes too long or too much memory"),
     ],
