@@ -18,7 +18,7 @@ from cria.formats.schema_types import leaves, own_types, values_of
 from cria.formats.text_pattern import ANY, string_patterns
 from cria.formats.tool_format import KeyedArguments, write_value
 
-_KEY = r"[^\s<>\"'=:,(){}\[\]]+"
+_KEY = r"[^\s<>\"'=:,(){}\[\]]{1,64}"
 _MAX_DEPTH = 5
 """Of values inside of values whose parts are enforced; JSON has no such limit."""
 _MAX_ITEMS = 64

@@ -7,7 +7,7 @@ import pytest
 from cria.constraint import sources
 from cria.constraint.compiler import GrammarCompiler
 from cria.formats import known_tools
-from cria.formats.answer_grammar import Calls, Thinking, answer_grammar
+from cria.formats.answer_grammar import CallableTool, Calls, Thinking, answer_grammar
 from cria.formats.reasoning_format import THINK, ReasoningFormat
 from cria.formats.special import SpecialTexts
 from cria.formats.tool_format import HERMES, ToolFormat, write_calls
@@ -74,6 +74,16 @@ class TestThinking:
         assert accepts("</think>Hi", thinking=thinking)
         assert not accepts("a</think>Hi", thinking=thinking)
 
+    def test_what_is_over_does_not_begin_again(self) -> None:
+        thinking = Thinking(THINK, is_open=True, budget=3)
+        assert accepts("abc</think>Hi <think>", thinking=thinking)
+        assert not accepts("abc</think> <think>and more", thinking=thinking)
+
+    def test_blanks_before_it(self) -> None:
+        thinking = Thinking(THINK, is_open=False, budget=None)
+        assert accepts("\n\n<think>a</think>Hi", thinking=thinking)
+        assert not accepts("\n\n<think>a", thinking=thinking)
+
     def test_headers(self) -> None:
         format = ReasoningFormat("<a>", "</a>", ("<final>", "<start>"))
         thinking = Thinking(format, is_open=False, budget=None)
@@ -93,6 +103,18 @@ class TestContent:
         assert accepts(write_calls(known_tools.LLAMA, [CALL]), calls=calls, content=ANSWER)
         assert accepts('{"q": 1}', calls=calls, content=ANSWER)
         assert not accepts('{"q": "x"}', calls=calls, content=ANSWER)
+
+    def test_a_text_with_a_grammar_is_no_json(self) -> None:
+        tool = CallableTool("sql", {}, "start: /a/", raw="start: /a/")
+        calls = Calls(known_tools.LLAMA, [tool], is_required=False, is_parallel=True)
+        with pytest.raises(sources.GrammarError, match="grammar"):
+            accepts("", calls=calls, content=ANSWER)
+
+    def test_a_call_that_is_json_with_blanks_before(self) -> None:
+        calls = Calls(known_tools.LLAMA, TOOLS, is_required=False, is_parallel=True)
+        written = write_calls(known_tools.LLAMA, [CALL])
+        assert accepts("\n" + written, calls=calls) and accepts("\nHi", calls=calls)
+        assert not accepts("\n" + written[:-1], calls=calls)
 
     def test_a_required_call_leaves_no_choice(self) -> None:
         calls = CALLS._replace(is_required=True)

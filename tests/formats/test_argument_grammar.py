@@ -106,3 +106,88 @@ def test_an_object_without_properties() -> None:
     assert accepts(TAGGED, {}, "<k>any</k><v>1</v><k>key</k><v>x</v>")
     assert accepts(TAGGED, {}, "", additionalProperties=False)
     assert not accepts(TAGGED, {}, "<k>any</k><v>1</v>", additionalProperties=False)
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"type": "array", "items": {"enum": ["x", "y"]}}, '[<|"|>x<|"|>]', '[<|"|>z<|"|>]'),
+        ({"type": "array", "items": {"type": "integer"}, "maxItems": 2}, "[1,2]", "[1,2,3]"),
+        ({"type": "array", "items": {}, "minItems": 2}, "[1,true]", "[1]"),
+        ({"type": "array", "maxItems": 0}, "[]", "[1]"),
+        ({"type": "object", "properties": {"k": {"const": 5}}, "required": ["k"]}, "{k:5}", "{}"),
+        ({"type": "object", "additionalProperties": {"type": "null"}}, "{a:null}", "{a:1}"),
+        ({"type": "object", "properties": {"a,b": {}}}, '{<|"|>a,b<|"|>:1}', "{a,b:1}"),
+        ({"type": "integer", "minimum": 3}, "3", "2"),
+        ({"anyOf": [{"const": "x"}, {"type": "null"}]}, "null", '<|"|>y<|"|>'),
+        ({"$ref": "#/$defs/tree"}, "{kids:[{kids:[]}]}", "{kids:[1]}"),
+    ],
+)
+def test_quoted_values_inside_of_values(schema: Any, good: str, bad: str) -> None:
+    kids = {"type": "array", "items": {"$ref": "#/$defs/tree"}}
+    tree = {"type": "object", "properties": {"kids": kids}, "additionalProperties": False}
+    for value, is_good in ((good, True), (bad, False)):
+        text = f"{{k:{value}}}"
+        assert accepts(GEMMA.keyed, {"k": schema}, text, **{"$defs": {"tree": tree}}) == is_good
+
+
+@pytest.mark.parametrize(
+    ("whole", "good", "bad"),
+    [
+        ({"$ref": "#/$defs/x"}, "<k>x</k><v>1</v>", ""),
+        ({"anyOf": [{"$ref": "#/$defs/x"}, {"$ref": "#/$defs/y"}]}, "<k>y</k><v>1</v>", ""),
+        ({"allOf": [{"$ref": "#/$defs/x"}]}, "<k>x</k><v>1</v>", "<k>x</k><v>a</v>"),
+        ({"properties": {"x": {}}, "minProperties": 1}, "<k>x</k><v>1</v>", ""),
+        ({"additionalProperties": {"type": "integer"}}, "<k>z</k><v>1</v>", "<k>z</k><v>a</v>"),
+        ({"properties": {"x": {"$ref": "#"}}}, '<k>x</k><v>{"x": {}}</v>', "<k>x</k><v>1</v>"),
+    ],
+)
+def test_what_the_whole_says(whole: Any, good: str, bad: str) -> None:
+    def needs(key: str) -> dict[str, Any]:
+        inside = {"type": "object", "properties": {key: {"type": "integer"}}, "required": [key]}
+        return inside | {"additionalProperties": False}
+
+    schema = {"type": "object", "$defs": {"x": needs("x"), "y": needs("y")}, **whole}
+    if "$ref" in whole:
+        del schema["type"]
+    rules = Rules(SpecialTexts({}))
+    rule = ArgumentGrammar(rules, TAGGED, sources.from_json_schema(schema)).rule()
+    matcher = COMPILER.matcher(rules.source(rule))
+    assert takes(matcher, good)
+    assert not takes(COMPILER.matcher(rules.source(rule)), bad)
+
+
+def test_schemas_that_refer_to_themselves_are_followed_once() -> None:
+    loop = {"anyOf": [{"$ref": "#/$defs/loop"}] * 500 + [{"type": "string", "maxLength": 2}]}
+    schema = {"a": {"$ref": "#/$defs/loop"}}
+    for keyed, text in ((TAGGED, "<k>a</k><v>%s</v>"), (GEMMA.keyed, '{a:<|"|>%s<|"|>}')):
+        assert accepts(keyed, schema, text % "xy", **{"$defs": {"loop": loop}})
+        assert not accepts(keyed, schema, text % "xyz", **{"$defs": {"loop": loop}})
+
+
+def test_a_constrained_text_holds_no_mark() -> None:
+    schema = {"a": {"type": "string", "minLength": 3}}
+    assert accepts(TAGGED, schema, "<k>a</k><v>abc</v>")
+    assert not accepts(TAGGED, schema, "<k>a</k><v></v><</v>")
+
+
+def test_a_control_token_as_mark_does_not_make_text_empty() -> None:
+    rules = Rules(SpecialTexts({"</v>": 256}))
+    assert "?" not in rules.until("</v>", ("b+",))
+    assert "?" in rules.until("</v>", ("b*",))
+
+
+def test_more_than_could_be_compiled_is_refused() -> None:
+    big = {"enum": ["x" * 1000] * 300}
+    properties = {
+        f"k{n}": {"type": "array", "items": {"$ref": "#/$defs/n"}, "maxItems": n} for n in range(9)
+    }
+    with pytest.raises(sources.GrammarError, match="bytes"):
+        accepts(KIMI_K3.keyed, properties, "", **{"$defs": {"n": {"type": "integer"}, "big": big}})
+
+
+@pytest.mark.parametrize("most", [500, 5000, 100_000])
+def test_texts_of_any_length_can_be_asked_for(most: int) -> None:
+    properties = {f"k{n}": {"type": "string", "maxLength": most} for n in range(40)}
+    text = f"<k>k0</k><v>{'x' * 300}</v><k>k39</k><v></v>"
+    assert accepts(TAGGED, properties, text)

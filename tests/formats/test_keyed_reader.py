@@ -80,3 +80,18 @@ def test_a_tool_that_takes_text(value: str, text: str) -> None:
     tool = ReadableTool("f", {"properties": {"input": {"type": "string"}}}, is_text=True)
     written = f"<parameter=input>\n{value}\n</parameter>\n</function>"
     assert read(QWEN_CODER.keyed, written, tool) == (text, "</function>")
+
+
+def test_keys_that_hold_the_mark_behind_them_are_known_by_the_schema() -> None:
+    keys = ["<a>", "b>", "plain"]
+    tool = ReadableTool("f", {"properties": {key: {"type": "integer"} for key in keys}})
+    text = "".join(f"<parameter={key}>\n1\n</parameter>\n" for key in [*keys, "other"])
+    arguments = '{"<a>": 1, "b>": 1, "plain": 1, "other": 1}'
+    assert read(QWEN_CODER.keyed, text + "</function>", tool) == (arguments, "</function>")
+
+
+def test_a_text_that_the_schema_names_is_text() -> None:
+    tool = ReadableTool("f", {"properties": {"a": {"enum": ["1", 2.5]}}})
+    text = "<arg_key>a</arg_key>\n<arg_value>%s</arg_value></tool_call>"
+    assert read(GLM.keyed, text % "1", tool)[0] == '{"a": "1"}'
+    assert read(GLM.keyed, text % "2.5", tool)[0] == '{"a": 2.5}'

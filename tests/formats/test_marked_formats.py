@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from cria.formats.marked_formats import format_texts, marked_reasoning, marked_tools
+from cria.formats.marked_formats import (
+    LONG_QUOTE,
+    format_texts,
+    marked_reasoning,
+    marked_tools,
+    text_end,
+)
 from cria.formats.reasoning_format import ReasoningFormat
 from cria.formats.special import MARK
 from cria.formats.tool_format import Slot, ToolFormat
@@ -37,3 +43,12 @@ def test_texts_that_stand_for_others() -> None:
     assert '<|"|>' in format_texts(GEMMA)
     assert any("<|constrain|>" in text for text in format_texts(GPT))
     assert list(format_texts()) == []
+
+
+@pytest.mark.parametrize(
+    ("after", "end"),
+    [("}", LONG_QUOTE), ("", LONG_QUOTE), ("\n</tool_call>", "\n</tool_call>"), ("}]}]", "}]}]")],
+)
+def test_what_ends_the_text_of_a_custom_tool(after: str, end: str) -> None:
+    call = ("<a>", Slot.NAME, Slot.ARGUMENTS, *([after] if after else ()))
+    assert text_end(ToolFormat(call)) == end

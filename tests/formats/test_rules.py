@@ -39,3 +39,12 @@ def test_other_grammars(text: str, good: bool) -> None:
     rules = Rules(SpecialTexts({}))
     source = rules.source(f'{one_of([rules.grammar("start: /a/"), rules.literal("")])}? "b"')
     assert accepts(source.replace("( | )", "()").replace(" | )", ")"), text) == good
+
+
+@pytest.mark.parametrize("text", ["<a>", " <a>", "\n\n<a>", "  <b>", "  x<a>", ""])
+def test_blanks_before_a_mark_are_no_reason_to_take_it_for_other_text(text: str) -> None:
+    rules = Rules(SpecialTexts({}))
+    others = rules.terminal(r"/(?s:.*)/ & ~/[ \t\r\n]*<a>(?s:.*)/")
+    source = rules.source(one_of([f'{rules.beginning("<a>")} "!"', f"{others}?"]))
+    assert accepts(source, text) == ("<a>" not in text.strip()[:3])
+    assert accepts(source, text + "!")

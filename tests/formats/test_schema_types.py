@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cria.formats.schema_types import argument_types, type_name
+from cria.formats.schema_types import argument_names, argument_texts, argument_types, type_name
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,23 @@ def test_the_types_of_an_argument(schema: Any, types: set[str]) -> None:
 @pytest.mark.parametrize("schema", [{}, {"properties": []}, {"properties": {"other": {}}}])
 def test_an_argument_without_a_schema(schema: Any) -> None:
     assert argument_types(schema, "key") == set()
+
+
+def test_many_references_in_a_circle_are_followed_once() -> None:
+    loops = {
+        f"A{n}": {"anyOf": [{"$ref": f"#/$defs/A{m}"} for m in range(100)]} for n in range(100)
+    }
+    root = {"properties": {"key": {"$ref": "#/$defs/A0"}}, "$defs": loops}
+    assert argument_types(root, "key") == set()
+    loops["A7"]["anyOf"] = [{"type": "null"}]
+    assert argument_types(root, "key") == {"null"}
+
+
+def test_names_and_texts_of_arguments() -> None:
+    values = {"anyOf": [{"enum": ["a", 1]}, {"const": "b"}, {"type": "string"}]}
+    schema = {"properties": {"k": values, "l": {"items": [{"const": "c"}]}}}
+    assert argument_names(schema) == ["k", "l"] and argument_names({"properties": 5}) == []
+    assert argument_texts(schema, "k") == {"a", "b"} and argument_texts(schema, "m") == set()
 
 
 def test_names() -> None:

@@ -32,7 +32,7 @@ from tests.prompt.fake_vocab import FakeVocab
 
 COMPILER = make_compiler()
 MAX_BYTES = 600
-KEYS = ["a", "b", "city", "é", "x y", "b\\s", "name"]
+KEYS = ["a", "b", "city", "é", "x y", "b\\s", "name", "a=b", 'q"q', "{x", "<a>"]
 CUSTOM = {
     "regex": ("[a-d]{2,4}", "[a-d]{2,4}"),
     "lark": ('start: "go " /[0-9]{1,3}/', "go [0-9]{1,3}"),
@@ -48,26 +48,36 @@ SCHEMAS: list[dict[str, Any]] = [
     {"enum": ["a", 'b"c', "é", 1, None, "</parameter>", "line\nline"]},
     {"const": 5},
     {"anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}]},
-]
-NESTED: list[dict[str, Any]] = [
+    {"type": "string", "pattern": '^[^"<]*$', "maxLength": 9},
+    {"allOf": [{"$ref": "#/$defs/unit"}]},
+    {"enum": ["1", "true", 2.5]},
     {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+    {"type": "array", "items": {"anyOf": [{"const": "x"}, {"type": "null"}]}, "minItems": 1},
     {"type": "object", "properties": {"k": {"type": "string"}}, "additionalProperties": False},
+    {"type": "object", "properties": {"a,b": {"$ref": "#/$defs/unit"}}, "required": ["a,b"]},
 ]
 
+SHAPE = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
 
-def tool_of(chance: random.Random, name: str, *, may_nest: bool) -> dict[str, Any]:
+
+def tool_of(chance: random.Random, name: str) -> dict[str, Any]:
     if chance.random() < 0.2:
         syntax = chance.choice(list(CUSTOM))
         grammar = {"syntax": syntax, "definition": CUSTOM[syntax][0]}
         format = {"type": "grammar", "grammar": grammar}
         return {"type": "custom", "custom": {"name": name, "format": format}}
-    schemas = SCHEMAS + (NESTED if may_nest else [])
-    properties = {key: chance.choice(schemas) for key in chance.sample(KEYS, chance.randint(0, 3))}
+    properties = {key: chance.choice(SCHEMAS) for key in chance.sample(KEYS, chance.randint(0, 3))}
     schema = {
         "type": "object",
         "properties": properties,
         "required": [key for key in properties if chance.random() < 0.6],
         "additionalProperties": False,
+        "$defs": {"unit": {"enum": ["c", "f"]}},
     }
     return {"type": "function", "function": {"name": name, "parameters": schema}}
 
@@ -130,23 +140,45 @@ def check_call(tool: dict[str, Any], arguments: str) -> None:
         jsonschema.validate(json.loads(arguments), tool["function"]["parameters"])
 
 
+def fields_of(chance: random.Random, tools: list[dict[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    fields |= {"tools": tools, "tool_choice": chance.choice(["auto", "required", "required"])}
+    fields["parallel_tool_calls"] = chance.random() < 0.6
+    if chance.random() < 0.4:
+        fields["reasoning_budget"] = chance.choice([1, 9, 3000])
+    if chance.random() < 0.2 and all(tool["type"] == "function" for tool in tools):
+        schema = {"name": "x", "schema": SHAPE}
+        fields["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return fields
+
+
+def check_texts(fields: dict[str, Any], pieces: list[Piece], *, has_calls: bool) -> None:
+    """Of a whole answer."""
+    texts = {
+        kind: "".join(piece.text for piece in pieces if piece.kind is kind)
+        for kind in (PieceKind.CONTENT, PieceKind.REASONING)
+    }
+    content, thinking = texts[PieceKind.CONTENT], texts[PieceKind.REASONING].encode()
+    if fields["tool_choice"] == "required":
+        assert has_calls and not content.strip()
+    elif "response_format" in fields and not has_calls:
+        jsonschema.validate(json.loads(content), SHAPE)
+    assert len(thinking) < fields.get("reasoning_budget", MAX_BYTES) + 4  # a code point is whole
+
+
 @pytest.mark.parametrize("family", FORMATS)
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(16))
 def test_what_the_grammar_allows_is_read_as_calls_that_fit(family: str, seed: int) -> None:
     chance = random.Random(f"{family} {seed}")
     tools, reasoning = FORMATS[family]
     tools = tools._replace(is_whole=tools.is_whole or not isinstance(tools.call[0], str))
     formats = ModelFormats(tools, reasoning, SpecialTexts({}))
-    # Containers of quoted values are held to their type alone.
-    may_nest = tools.keyed is None or tools.keyed.values != "quoted"
     names = chance.sample(["f", "f1", "get_weather", "get-x"], chance.randint(1, 3))
-    given = {name: tool_of(chance, name, may_nest=may_nest) for name in names}
-    fields = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
-    choice = chance.choice(["auto", "required", "required"])
-    fields |= {"tools": list(given.values()), "tool_choice": choice}
-    is_parallel = fields["parallel_tool_calls"] = chance.random() < 0.6
+    given = {name: tool_of(chance, name) for name in names}
+    fields = fields_of(chance, list(given.values()))
     shaping = Shaping(formats, Constraining(lambda: COMPILER), Tokenizer(FakeVocab()))
-    shape = shaping.shape(msgspec.convert(fields, ChatCompletionRequest), [])
+    prompt = reasoning.open.encode() if reasoning and chance.random() < 0.5 else b""
+    shape = shaping.shape(msgspec.convert(fields, ChatCompletionRequest), list(prompt))
     texts = [text for text in format_texts(tools, reasoning) if text]
     hints = texts + [text[: chance.randint(1, len(text))] for text in texts]
     answer, is_over = walk(chance, shape.grammar.source, hints)
@@ -156,6 +188,5 @@ def test_what_the_grammar_allows_is_read_as_calls_that_fit(family: str, seed: in
     calls = list(calls_of(pieces))
     for name, arguments in calls:
         check_call(given[name], arguments)
-    if choice == "required":
-        assert calls and not any(p.text.strip() for p in pieces if p.kind is PieceKind.CONTENT)
-    assert is_parallel or len(calls) < 2
+    check_texts(fields, pieces, has_calls=bool(calls))
+    assert fields["parallel_tool_calls"] or len(calls) < 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -193,6 +194,38 @@ def test_a_budget_ends_the_thinking() -> None:
     long = "a" * 20
     assert accepts(made, "abc</think>so") and not accepts(made, f"{long}</think>so")
     assert compiles(chat(reasoning_budget=3))
+
+
+@pytest.mark.parametrize("budget", [1, 1000, 2**31 - 1])
+def test_a_budget_of_any_size(budget: int) -> None:
+    made = shape("<think>", thinks=True, reasoning_budget=budget, tools=[tool()])
+    assert accepts(made, "x</think>Hi")
+    assert accepts(made, "xx" + "</think>Hi") == (budget > 1)
+
+
+def test_an_answer_of_a_shape_may_quote_a_call() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+    format = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    made = shape(tools=[tool()], response_format=format)
+    quoted = json.dumps({"a": CALL})
+    assert accepts(made, quoted) and read(made, quoted) == [Piece(PieceKind.CONTENT, quoted)]
+    # As text between a newline, which JSON has not, it would be a call.
+    kinds = [piece.kind for piece in read(made, CALL)]
+    assert accepts(made, CALL) and PieceKind.CALL in kinds
+
+
+def test_schemas_of_strange_types_are_hints_or_refused() -> None:
+    strange: list[Any] = [
+        {"properties": 5},
+        {"required": "a"},
+        {"anyOf": [5]},
+        {"minProperties": []},
+    ]
+    for schema in strange:
+        made = shape(tools=[tool({"type": "object", **schema})], **FORCED)
+        assert made.grammar.warnings == ("tools[0].function.parameters",)
+        with pytest.raises(RequestError):
+            shape(tools=[tool({"type": "object", **schema}, strict=True)], **FORCED)
 
 
 def test_a_model_that_shall_not_think_and_has_begun_has_to_stop() -> None:
