@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cria.constraint.sources import json_schema_of, of_json_schema
+from cria.constraint.sources import GrammarError, json_schema_of, of_json_schema
+from cria.formats.marked_formats import QUOTE
 from cria.formats.rules import Rules, one_of, quoted, re_escape, regex
 from cria.formats.schema_parts import merged, standalone, without_text
 from cria.formats.schema_types import leaves, own_types, values_of
@@ -122,12 +123,17 @@ class ArgumentGrammar:
         close = self._keyed.value_close
         values = values_of(choices[0]) if len(choices) == 1 else None
         if values is not None:
-            texts = self._value_texts(values)
-            # One that holds the mark could not be read.
-            texts = [text for text in texts if close.strip() not in text] or texts
-            return f"{one_of(map(quoted, texts))} {self._rules.literal(close)}"
+            return self._one_text(self._value_texts(values), close)
         patterns = [pattern for choice in choices for pattern in self._text_patterns(choice)]
         return self._rules.until(close, *patterns)
+
+    def _one_text(self, texts: Sequence[str], close: str) -> str:
+        """One of some texts, all in one pattern: schemas are seen that list thousands."""
+        # One that holds the mark could not be read.
+        readable = [text for text in texts if close.strip() not in text]
+        if not readable:
+            raise GrammarError(f"this model's calls can hold none of the texts {list(texts)}"[:300])
+        return self._rules.until(close, ("|".join(map(re_escape, readable)),))
 
     def _value_texts(self, values: Sequence[Any]) -> list[str]:
         """Of all values; of the strings alone if the format tells text from JSON."""
@@ -184,7 +190,11 @@ class ArgumentGrammar:
             return self._known[key]
         values = values_of(schema)
         if values is not None:
-            options = [self._rules.literal(write_value(value, "quoted")) for value in values]
+            texts = [value for value in values if isinstance(value, str)]
+            others = [value for value in values if not isinstance(value, str)]
+            options = [self._rules.literal(write_value(value, "quoted")) for value in others]
+            if texts:
+                options.append(f"{self._rules.literal(QUOTE)} {self._one_text(texts, QUOTE)}")
         else:
             types = self._types(schema) or _TYPES
             options = [self._quoted_type(schema, name) for name in sorted(types)]
@@ -205,10 +215,8 @@ class ArgumentGrammar:
         return inside
 
     def _quoted_string(self, *patterns: tuple[str, ...]) -> str:
-        quote = '<|"|>'
-        return self._rules.add(
-            f"{self._rules.literal(quote)} {self._rules.until(quote, *patterns)}"
-        )
+        text = self._rules.until(QUOTE, *patterns)
+        return self._rules.add(f"{self._rules.literal(QUOTE)} {text}")
 
     def _array(self, schema: Mapping[str, Any]) -> str:
         item = self._quoted(leaves(schema.get("items", {}), self._schema))

@@ -191,3 +191,22 @@ def test_texts_of_any_length_can_be_asked_for(most: int) -> None:
     properties = {f"k{n}": {"type": "string", "maxLength": most} for n in range(40)}
     text = f"<k>k0</k><v>{'x' * 300}</v><k>k39</k><v></v>"
     assert accepts(TAGGED, properties, text)
+
+
+@pytest.mark.parametrize("values", [["</v>"], []])
+def test_a_value_that_could_not_be_read_is_refused(values: list[str]) -> None:
+    with pytest.raises(sources.GrammarError, match="none of the texts"):
+        accepts(TAGGED, {"a": {"enum": values}}, "")
+    assert accepts(TAGGED, {"a": {"enum": [*values, "b"]}}, "<k>a</k><v>b</v>")
+
+
+@pytest.mark.parametrize("keyed", [TAGGED, GEMMA.keyed, KIMI_K3.keyed])
+def test_thousands_of_values(keyed: KeyedArguments) -> None:
+    schema = {"a": {"enum": [f"value {number}" for number in range(20_000)]}}
+    written = {
+        TAGGED: "<k>a</k><v>%s</v>",
+        GEMMA.keyed: '{a:<|"|>%s<|"|>}',
+        KIMI_K3.keyed: '<|open|>argument key="a" type="string"<|sep|>%s<|close|>argument<|sep|>',
+    }[keyed]
+    assert accepts(keyed, schema, written % "value 19999")
+    assert not accepts(keyed, schema, written % "value 20000")
