@@ -74,6 +74,10 @@ class CallGrammar:
         if isinstance(parts[0], Special):
             mark = parts[0].text
             lead = f"{free_text(self._rules, unless)}? {self._rules.literal(mark)}"
+        elif len(parts) > 1:  # what is before the control token may be in the text as well
+            mark = "".join(part.text if isinstance(part, Special) else part for part in parts[:2])
+            text = _except(self._rules, regex(ANY + re_escape(str(parts[0]))), unless)
+            lead = f"{self._rules.terminal(text)} {self._rules.literal(mark[len(parts[0]) :])}"
         else:
             mark = _mark(parts[0])
             text = regex(ANY + re_escape(mark))

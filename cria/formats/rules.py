@@ -74,9 +74,11 @@ class Rules:
         # The blanks before it may be missing: what reads the answer minds the mark alone.
         blanks = f"(?:{re_escape(parts[0][: -len(mark)])})?" if mark != parts[0] else ""
         text = self._matching(choices, blanks + re_escape(mark))
+        if rest:  # its control token is not in the text: the one before it is the last
+            return f"{text} {self.literal(rest)}"
         if not all(map(is_open, choices)):  # it could match with the mark inside, and not before
             text = self.terminal(f"{text} & ~{regex(ANY + re_escape(mark) + SOME)}")
-        return f"{self.add(text, '[lazy]')} {self.literal(rest)}"
+        return self.add(text, "[lazy]")
 
     def _matching(self, choices: Iterable[Sequence[str]], end: str = "") -> str:
         """A terminal for text with this behind it."""

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llguidance import LLTokenizer
 
-from cria.constraint.compiler import GrammarCompiler
 from cria.constraint.matcher import Matcher
 from cria.constraint.sources import Budget, split_budget, with_budget
-from tests.constraint.byte_grammars import NUM_WORDS, make_compiler, takes
+from tests.constraint.byte_grammars import NUM_WORDS, MarkedBytes, make_compiler, takes
 
 CLOSE = "</think>"
 THINKS = json.dumps({"grammars": [{"lark_grammar": 'start: a "!"\na[lazy]: /(?s:.*)<\\/think>/'}]})
@@ -90,27 +88,14 @@ def test_whatever_a_model_wants_its_thinking_ends(
     assert thought.decode() is not None
 
 
-class Words:
-    """A vocabulary in which the marks are one token each."""
-
-    tokens = [bytes([value]) for value in range(256)] + [b"</think>", b"word", b"\xff</s>"]
-    eos_token_id, bos_token_id = 258, None
-    special_token_ids = [258]
-
-    def __call__(self, text: bytes | str) -> list[int]:
-        data = text.encode() if isinstance(text, str) else text
-        return [256] if data == b"</think>" else list(data)
-
-
 def test_a_mark_of_one_token() -> None:
-    from llguidance._tokenizer import TokenizerWrapper
-
-    compiler = GrammarCompiler(LLTokenizer(TokenizerWrapper(Words())))
-    matcher = compiler.matcher(with_budget(THINKS, Budget(2, "", CLOSE)))
-    assert matcher.take(257) and matcher.take(257)
-    assert not matcher.take(257) and not matcher.take(ord("<"))
-    assert allowed(matcher) == {256}
-    assert matcher.take(256) and matcher.take(ord("!")) and matcher.is_over
+    vocabulary = MarkedBytes([], [CLOSE, "word"])
+    close, word = vocabulary(CLOSE + "word")
+    matcher = vocabulary.compiler.matcher(with_budget(THINKS, Budget(2, "", CLOSE)))
+    assert matcher.take(word) and matcher.take(word)
+    assert not matcher.take(word) and not matcher.take(ord("<"))
+    assert allowed(matcher) == {close}
+    assert matcher.take(close) and matcher.take(ord("!")) and matcher.is_over
 
 
 def test_a_grammar_by_itself() -> None:

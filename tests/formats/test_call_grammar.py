@@ -7,8 +7,9 @@ from cria.formats.answer_grammar import answer_grammar
 from cria.formats.call_grammar import CallableTool, Calls
 from cria.formats.known_tools import FUNCTIONARY, LLAMA, tool_format
 from cria.formats.special import SpecialTexts
-from cria.formats.tool_format import HERMES, ToolFormat, write_calls
-from tests.constraint.byte_grammars import make_compiler, takes
+from cria.formats.tool_format import HERMES, ToolFormat, WrittenCall, write_calls
+from tests.constraint.byte_grammars import MarkedBytes, make_compiler, takes
+from tests.formats.answers import DSML
 from tests.formats.families import (
     CALL,
     JSON_TEMPLATES,
@@ -81,3 +82,27 @@ def test_text_of_a_grammar_in_place_of_arguments() -> None:
     text = '<tool_call>\n{"name": "patch", "arguments": %s}\n</tool_call>'
     assert takes(COMPILER.matcher(source), text % "PATCH12")
     assert not takes(COMPILER.matcher(source), text % '{"a": 1}')
+
+
+def test_a_control_token_in_the_middle_of_a_mark() -> None:
+    vocabulary = MarkedBytes(["｜DSML｜"])
+    tool = CallableTool("f", {}, sources.from_json_schema(TEXTS))
+    calls = Calls(DSML, [tool], is_required=False, is_parallel=True)
+    special = SpecialTexts(vocabulary.ids)
+    source = answer_grammar(special, calls=calls, thinking=None, content=None)
+
+    def written(text: str) -> str:
+        return write_calls(DSML, [WrittenCall("f", {"a": text, "b": "xy"}, "", 0)])
+
+    assert vocabulary.takes(source, "If a < b, then </p>.")
+    assert vocabulary.takes(source, f"a < b: {written('<p>1 < 2</p> </')} and <so> on")
+    assert not vocabulary.takes(source, f"a < b: {written('x')[:-3]}")
+    assert not vocabulary.takes(source, written("x").replace("xy", "xyz"))
+
+
+TEXTS = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}, "b": {"type": "string", "maxLength": 2}},
+    "required": ["a", "b"],
+    "additionalProperties": False,
+}
