@@ -71,12 +71,15 @@ class Rules:
             optional = "?" if may_be_empty(choices) else ""
             return f"{self._matching(choices)}{optional} {self.literal(close)}"
         mark, rest = parts[0].lstrip() or parts[0], close[len(parts[0]) :]
-        # The blanks before it may be missing: what reads the answer minds the mark alone.
-        blanks = f"(?:{re_escape(parts[0][: -len(mark)])})?" if mark != parts[0] else ""
+        # Of free text the blanks before it may be missing: what reads the answer minds the mark
+        # alone. Other text can do without the mark, and must not lose a blank of its own.
+        is_free = all(map(is_open, choices))
+        blanks = re_escape(parts[0].removesuffix(mark))
+        blanks = f"(?:{blanks})?" if blanks and is_free else blanks
         text = self._matching(choices, blanks + re_escape(mark))
         if rest:  # its control token is not in the text: the one before it is the last
             return f"{text} {self.literal(rest)}"
-        if not all(map(is_open, choices)):  # it could match with the mark inside, and not before
+        if not is_free:  # it could match with the mark inside, and not before
             text = self.terminal(f"{text} & ~{regex(ANY + re_escape(mark) + SOME)}")
         return self.add(text, "[lazy]")
 
