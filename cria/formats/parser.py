@@ -15,7 +15,7 @@ from cria.formats.marked_formats import marked_reasoning
 from cria.formats.marks import Marks
 from cria.formats.pieces import Piece, PieceKind
 from cria.formats.reasoning_format import ReasoningFormat
-from cria.formats.source import Reading, Source, read_space, trigger, try_literal
+from cria.formats.source import Reading, Source, read_space, read_until, trigger, try_literal
 from cria.formats.special import MARK, SpecialTexts
 from cria.formats.tool_format import ToolFormat
 
@@ -37,9 +37,10 @@ class AnswerParser:
         callable: Sequence[ReadableTool] = (),
         reasoning: ReasoningFormat | None = None,
         is_thinking: bool = False,
-        is_either: bool = False,
+        is_inline: bool = False,
     ) -> None:
-        """`is_thinking`: the prompt has opened the thinking. `is_either`: text has no calls in it.
+        """`is_thinking`: the prompt has opened the thinking.
+        `is_inline`: thinking is text, with its marks, though nothing in it is a call.
 
         The formats hold control tokens by name, the text of the answer has them marked.
         """
@@ -47,7 +48,7 @@ class AnswerParser:
         self._flow = Flow()
         self._reasoning = reasoning and marked_reasoning(reasoning, special.marked)
         self._calls = tools and CallReader(self._source, self._flow, tools, callable, special)
-        self._is_whole = is_either or (tools is not None and tools.is_whole)
+        self._is_whole = tools is not None and tools.is_whole
         self._headers = self._reasoning.headers if self._reasoning else ()
         if self._calls and not self._calls.is_marked:
             self._headers += (_TEXT_HEADER, *(mark + _TEXT_HEADER for mark in self._calls.marks))
@@ -56,7 +57,9 @@ class AnswerParser:
         self._has_marks = any(marks)
         self._dropped = ""
         """Characters that are no text where blanks come next."""
-        self._is_thinking = is_thinking and self._reasoning is not None
+        self._is_inline = is_inline
+        self._begins_inside = is_thinking and self._reasoning is not None
+        self._is_thinking = self._begins_inside and not is_inline
         self._run = self._read_answer()
         next(self._run)
 
@@ -85,8 +88,8 @@ class AnswerParser:
         return [*calls, *map(trigger, headers)]
 
     def _read_answer(self) -> Reading[None]:
-        if self._is_thinking:
-            yield from self._read_thinking()
+        if self._begins_inside:
+            yield from self._read_any_thinking()
         while True:
             if self._calls or self._reasoning:
                 yield from self._read_marks()
@@ -108,8 +111,25 @@ class AnswerParser:
             return False
         if (yield from try_literal(self._source, self._reasoning.open)) is None:
             return False
-        yield from self._read_thinking()
+        if self._is_inline:
+            self._say(self._reasoning.open)
+        yield from self._read_any_thinking()
         return True
+
+    def _read_any_thinking(self) -> Reading[None]:
+        if self._is_inline:
+            yield from self._read_inline()
+        else:
+            yield from self._read_thinking()
+
+    def _read_inline(self) -> Reading[None]:
+        """From behind the opening mark to behind the closing one, or to the end; all is text."""
+        assert self._reasoning
+        close = self._reasoning.close
+        if (yield from read_until(self._source, [close], self._say)) is not None:
+            self._say(close)
+        # What comes now is the answer, which may be calls and nothing else.
+        self._flow.is_fresh = True
 
     def _try_mark(self) -> Reading[bool]:
         """Calls, or a header; calls may begin with what is a header by itself."""

@@ -19,6 +19,7 @@ from cria.formats.marked_formats import format_texts
 from cria.formats.model_formats import ModelFormats
 from cria.formats.parser import AnswerParser, ReadableTool
 from cria.formats.reasoning_format import Start, starts_thinking
+from cria.formats.tool_format import ToolFormat
 from cria.generation.choice import Output
 from cria.generation.constraining import NO_GRAMMAR, Constraining, Grammar
 from cria.output.detokenizer import text_of
@@ -70,20 +71,20 @@ class Shaping:
         make_parser = partial(
             AnswerParser,
             self._formats.special,
-            tools=self._formats.tools if plan.callable else None,
+            tools=self._readable_format(content, plan) if plan.callable else None,
             callable=[_readable(tool) for tool in plan.callable],
-            reasoning=reasoning if reads_thinking else None,
-            is_thinking=reads_thinking and start is Start.OPEN,
-            is_either=self._is_either(content, plan, reads_thinking),
+            reasoning=reasoning,
+            is_thinking=start is Start.OPEN,
+            is_inline=not reads_thinking,
         )
-        pieces = self._marked_pieces(bool(plan.callable), reads_thinking)
+        pieces = self._marked_pieces(bool(plan.callable))
         kinds = {tool.name: tool.kind for tool in plan.callable if tool.kind != "function"}
         return Shape(grammar, lambda: _parsed(pieces, make_parser(), request), kinds)
 
-    def _is_either(self, content: Grammar, plan: ToolPlan, reads_thinking: bool) -> bool:
-        """Calls or an answer of a shape, which may quote a call; thinking would be text before."""
-        has_shape = content.source != "" and not plan.is_required
-        return has_shape and (reads_thinking or self._formats.reasoning is None)
+    def _readable_format(self, content: Grammar, plan: ToolPlan) -> ToolFormat:
+        """An answer of a shape has no calls beside it, but may quote one."""
+        is_either = content.source != "" and not plan.is_required
+        return self._formats.tools._replace(is_whole=self._formats.tools.is_whole or is_either)
 
     def _grammar(
         self, request: ChatCompletionRequest, plan: ToolPlan, content: Grammar, start: Start
@@ -154,12 +155,10 @@ class Shaping:
             request.min_tokens,
         )
 
-    def _make_marked_pieces(self, reads_calls: bool, reads_thinking: bool) -> list[bytes]:
+    def _make_marked_pieces(self, reads_calls: bool) -> list[bytes]:
         """The bytes of every token where the control tokens that a parser looks for are marked."""
         formats = self._formats
-        texts = format_texts(
-            formats.tools if reads_calls else None, formats.reasoning if reads_thinking else None
-        )
+        texts = format_texts(formats.tools if reads_calls else None, formats.reasoning)
         return formats.special.pieces(self._tokenizer.pieces, texts)
 
 

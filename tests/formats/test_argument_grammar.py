@@ -214,7 +214,7 @@ def test_thousands_of_values(keyed: KeyedArguments) -> None:
 
 def test_a_blank_before_the_mark_is_the_marks() -> None:
     keyed = KeyedArguments("<k>", "</k><v>", "\n</v>")
-    for schema in ({"enum": ["x", "x\n"]}, {"pattern": "^x\n?$"}):
+    for schema in ({"enum": ["x", "x\n"]}, {"type": "string", "pattern": "^x\n?$"}):
         good = ["x\n", "x\n\n"]
         assert all(accepts(keyed, {"a": schema}, f"<k>a</k><v>{text}</v>") for text in good)
         assert not accepts(keyed, {"a": schema}, "<k>a</k><v>x</v>")

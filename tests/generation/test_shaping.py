@@ -172,6 +172,17 @@ def test_thinking_may_stay_in_the_text() -> None:
     assert isinstance(made.make_output(), OutputProcessor)
 
 
+@pytest.mark.parametrize("begin", ["", "<think>"])
+def test_thinking_that_stays_in_the_text_has_no_calls_in_it(begin: str) -> None:
+    made = shape(begin, thinks=True, reasoning_format="none", tools=[tool()])
+    thought = "<think>"[len(begin) :] + f"I could {CALL}.</think>"
+    assert accepts(made, f"{thought}\n{CALL}")
+    content, *call = read(made, f"{thought}\n{CALL}")
+    assert content == Piece(PieceKind.CONTENT, thought)
+    assert [piece.kind for piece in call] == list(PieceKind)[2:]
+    assert read(made, thought[:-4]) == [Piece(PieceKind.CONTENT, thought[:-4])]
+
+
 def test_a_shape_holds_for_the_answer_not_for_the_thinking() -> None:
     made = shape(thinks=True, response_format={"type": "json_object"})
     assert accepts(made, "<think>hm</think>{}") and accepts(made, "{}")
