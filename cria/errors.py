@@ -6,9 +6,14 @@ CriaError
 |   +-- ModelNotFound          no such model here
 |   +-- StoredNotFound         nothing is stored under this id
 |   +-- AuthenticationFailed   key missing or wrong
+|   +-- RequestQuarantined     the same request has ended the engine twice
+|   +-- Overloaded             the request was fine, and there is too much to do
+|       +-- RateLimited        more than the caller's key may ask for
+|       +-- QueueFull          too many requests wait already
 +-- EngineError                ours: the request was fine and got no answer
 |   +-- EngineUnavailable      loading, or being started again: try later
 |   +-- EngineDied             the engine process ended while it worked on the request
+|   +-- QueueTimeout           its turn did not come in time
 |   +-- ServerStopping         the operator stops the server
 |   +-- NativeError            a call into llama.cpp failed
 +-- ClientGone                 the client closed its connection; nobody waits for an answer
@@ -77,16 +82,65 @@ class AuthenticationFailed(RequestError):
     """The API key is missing (no code) or wrong (`invalid_api_key`)."""
 
 
+class RequestQuarantined(RequestError):
+    """Not tried again for some time: each time the engine ended while it worked on this."""
+
+
+class Overloaded(RequestError):
+    """Try later: `retry_after` is in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class RateLimited(Overloaded):
+    """The caller's key has used up what it may."""
+
+
+class QueueFull(Overloaded):
+    """No more requests may wait."""
+
+
 class EngineError(CriaError):
     """The engine could not do what it was asked, through no fault of the client."""
 
 
 class EngineUnavailable(EngineError):
-    """No engine is ready: it loads its model, or starts again after a crash."""
+    """No engine is ready: it loads its model, starts again after a crash, or does not answer.
+
+    `code` says which, if not loading; `retry_after` is in seconds.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after: float = 1) -> None:
+        super().__init__(message)
+        self.code, self.retry_after = code, retry_after
 
 
 class EngineDied(EngineError):
-    """The engine process ended while the request was in flight."""
+    """The engine process ended while the request was in flight.
+
+    `may_retry`: the request is surely not what ended it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        may_retry: bool = False,
+        retry_after: float = 1,
+    ) -> None:
+        super().__init__(message)
+        self.code, self.may_retry, self.retry_after = code, may_retry, retry_after
+
+
+class QueueTimeout(EngineError):
+    """The request has waited as long as it may; nothing of it was computed."""
+
+    def __init__(self, message: str, *, retry_after: float = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ServerStopping(EngineError):

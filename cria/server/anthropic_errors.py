@@ -31,7 +31,7 @@ def anthropic_status(error: Exception) -> int:
     failure = failure_of(error)
     if failure.status != 503:
         return failure.status
-    return 500 if failure.headers.get("x-should-retry") == "false" else OVERLOADED
+    return OVERLOADED if getattr(error, "may_retry", True) else 500
 
 
 def message_of(error: Exception) -> str:

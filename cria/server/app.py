@@ -22,6 +22,7 @@ from cria.server.auth import check_key, check_origin, is_open
 from cria.server.dialect import speaks_anthropic
 from cria.server.errors import (
     error_body,
+    error_headers,
     failure_of,
     framework_error_body,
     framework_headers,
@@ -113,5 +114,5 @@ def answer_error(error: Exception) -> Response:
     else:
         status, body = failure.status, error_body(error)
     response = json_response(body, status)
-    response.headers.update(failure.headers)
+    response.headers.update(error_headers(error))
     return response

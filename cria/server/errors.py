@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -20,7 +21,11 @@ from cria.errors import (
     EngineError,
     EngineUnavailable,
     ModelNotFound,
+    QueueFull,
+    QueueTimeout,
+    RateLimited,
     RequestError,
+    RequestQuarantined,
     ServerStopping,
     StoredNotFound,
 )
@@ -44,12 +49,12 @@ FAILURES: dict[type[Exception], Failure] = {
     ModelNotFound: Failure(404, INVALID_REQUEST),
     StoredNotFound: Failure(404, INVALID_REQUEST),
     AuthenticationFailed: Failure(401, INVALID_REQUEST, None, {"WWW-Authenticate": "Bearer"}),
-    EngineUnavailable: Failure(503, "unavailable_error", "model_loading", {"Retry-After": "1"}),
-    # A request that kills the engine must not be sent again by itself: the openai client obeys
-    # x-should-retry before it looks at the status.
-    EngineDied: Failure(
-        503, "server_error", "engine_crashed", {"Retry-After": "1", "x-should-retry": "false"}
-    ),
+    RequestQuarantined: Failure(400, INVALID_REQUEST, "request_quarantined"),
+    RateLimited: Failure(429, "rate_limit_error", "rate_limit_exceeded"),
+    QueueFull: Failure(429, "rate_limit_error", "queue_full"),
+    EngineUnavailable: Failure(503, "unavailable_error", "model_loading"),
+    EngineDied: Failure(503, "server_error", "engine_crashed"),
+    QueueTimeout: Failure(503, "unavailable_error", "queue_timeout"),
     ServerStopping: Failure(503, "unavailable_error", "server_shutting_down", {"Retry-After": "1"}),
     EngineError: Failure(500, "server_error", "server_error"),
     # nginx's status for "the client hung up"; nobody reads it but the access log.
@@ -77,6 +82,20 @@ def failure_of(error: Exception) -> Failure:
 def is_expected(error: Exception) -> bool:
     """Whether the exception was raised on purpose, so that no traceback is worth logging."""
     return failure_of(error) is not UNEXPECTED or isinstance(error, HTTPException)
+
+
+def error_headers(error: Exception) -> dict[str, str]:
+    """Those of its row, and whether and when the request may be sent again.
+
+    The openai client obeys `x-should-retry` before it looks at the status, and sends what has ended
+    in a 5xx again by itself: a request that may have ended the engine must not be.
+    """
+    headers = dict(failure_of(error).headers)
+    if (seconds := getattr(error, "retry_after", None)) is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(seconds)))
+    if (may_retry := getattr(error, "may_retry", None)) is not None:
+        headers["x-should-retry"] = "true" if may_retry else "false"
+    return headers
 
 
 def error_body(error: Exception) -> bytes:

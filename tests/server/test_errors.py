@@ -18,7 +18,13 @@ CASES = [
     (tree.AuthenticationFailed("no"), 401, None, None),
     (tree.AuthenticationFailed("no", code="invalid_api_key"), 401, None, "invalid_api_key"),
     (tree.EngineUnavailable("later"), 503, None, "model_loading"),
+    (tree.EngineUnavailable("later", code="x"), 503, None, "x"),
     (tree.EngineDied("gone"), 503, None, "engine_crashed"),
+    (tree.EngineDied("gone", code="out_of_memory"), 503, None, "out_of_memory"),
+    (tree.QueueTimeout("late"), 503, None, "queue_timeout"),
+    (tree.QueueFull("full", retry_after=2), 429, None, "queue_full"),
+    (tree.RateLimited("much", retry_after=2), 429, None, "rate_limit_exceeded"),
+    (tree.RequestQuarantined("bad"), 400, None, "request_quarantined"),
     (tree.EngineError("failed"), 500, None, "server_error"),
     (tree.ClientGone("gone"), 499, None, None),
 ]
@@ -54,11 +60,13 @@ def test_a_bug_says_nothing_of_what_went_wrong_inside() -> None:
     assert not errors.is_expected(KeyError())
 
 
-def test_only_a_crash_tells_the_client_not_to_retry() -> None:
-    crashed = errors.failure_of(tree.EngineDied("x")).headers
-    loading = errors.failure_of(tree.EngineUnavailable("x")).headers
-    assert crashed == {"Retry-After": "1", "x-should-retry": "false"}
-    assert loading == {"Retry-After": "1"}
+def test_only_a_crash_tells_the_client_whether_to_retry() -> None:
+    crashed = tree.EngineDied("x", retry_after=2.5)
+    assert errors.error_headers(crashed) == {"Retry-After": "3", "x-should-retry": "false"}
+    innocent = tree.EngineDied("x", may_retry=True)
+    assert errors.error_headers(innocent)["x-should-retry"] == "true"
+    assert errors.error_headers(tree.EngineUnavailable("x")) == {"Retry-After": "1"}
+    assert errors.error_headers(tree.QueueFull("x", retry_after=0)) == {"Retry-After": "1"}
 
 
 @pytest.mark.parametrize(

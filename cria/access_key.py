@@ -1,0 +1,23 @@
+"""`AccessKey`: what a caller's key lets its holder do. The key itself is nowhere: only its hash."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class AccessKey(msgspec.Struct, frozen=True):
+    """One key; None means: no limit of this kind."""
+
+    sha256: str
+    """Of the key, in hexadecimal digits."""
+    name: str = ""
+    """For logs and limits; callers with the same name are one caller."""
+    expires: float | None = None
+    """Seconds since 1970."""
+    models: tuple[str, ...] = ()
+    """Ids that it may name; empty: all."""
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    """Of prompts and answers together."""
+    max_concurrent: int | None = None
+    """Requests at the same time."""
