@@ -87,6 +87,11 @@ def same_state(
     answers = [question.ask(), question.ask()]
     before = observe(server)
     yield before
+    if new_engine:  # first: else the old one's last news may pass for the new one's
+        old = before.engine.pid
+        wait_for(
+            lambda: observe(server).engine.pid, lambda pid: pid != old, "a new engine", patience
+        )
     wait_until_quiet(server, patience)
     wait_for(
         lambda: differences(before, observe(server), new_engine=new_engine),
