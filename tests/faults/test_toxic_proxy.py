@@ -54,7 +54,7 @@ def as_before(shared: RealServer) -> Iterator[None]:
 
 
 class Incomplete(Exception):
-    """A stream whose last event is not `[DONE]`: all that is left to see where HTTP says nothing."""
+    """The last event of a stream is not `[DONE]`: all there is to see where HTTP says nothing."""
 
 
 def read_events(url: str, body: dict[str, object]) -> list[str]:
