@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -26,18 +25,13 @@ import msgspec
 
 from cria.convert import check_installed, convert
 from cria.errors import ModelFileError
+from cria.model_file import check_model_file
 
 Progress = Callable[[int, int], None]
 
 DEFAULT_MODEL = "smollm2"
 COPY_BYTES = 1024 * 1024
 POLL_SECONDS = 0.2
-GGUF_HEADER_BYTES = 24
-GGUF_VERSIONS = (2, 3)
-# Written as little-endian numbers, so that the letters stand backwards in the file.
-GGML_MAGICS = (b"lmgg", b"fmgg", b"tjgg", b"algg")
-
-_SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf")
 
 
 class ConvertedModel(msgspec.Struct, frozen=True):
@@ -96,7 +90,7 @@ def resolve(spec: str, report: Progress) -> Path:
     if not path.exists() and not os.path.lexists(path) and not _looks_like_path(spec):
         known = ", ".join(sorted(KNOWN_MODELS))
         raise ModelFileError(f"There is no file {spec} and no model of that name; known: {known}.")
-    check_file(path)
+    check_model_file(path)
     return path.absolute()
 
 
@@ -110,67 +104,6 @@ def models_folder() -> Path:
 
 def _looks_like_path(spec: str) -> bool:
     return "/" in spec or spec.lower().endswith((".gguf", ".bin"))
-
-
-# Files that the operator brings.
-
-
-def check_file(path: Path) -> None:
-    """Refuse what cannot be a model before an engine is started for it."""
-    check_regular(path)
-    check_split(path)
-    check_gguf(path)
-
-
-def check_regular(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise ModelFileError(f"Cannot read the model file {path}: {error.strerror}.") from error
-    if stat.S_ISDIR(mode):
-        raise ModelFileError(f"{path} is a folder; give the GGUF file in it.")
-    if not stat.S_ISREG(mode):
-        raise ModelFileError(f"{path} is not a regular file.")
-
-
-def check_split(path: Path) -> None:
-    """A split model is named by its first file, and needs all of them."""
-    match = _SPLIT_NAME.fullmatch(path.name)
-    if match is None:
-        return
-    stem, part, count = match["stem"], int(match["part"]), int(match["count"])
-    parts = [path.with_name(f"{stem}-{i:05d}-of-{count:05d}.gguf") for i in range(1, count + 1)]
-    if part != 1:
-        raise ModelFileError(f"{path.name} is part {part} of {count}; give the first: {parts[0]}.")
-    missing = [other.name for other in parts if not other.is_file()]
-    if missing:
-        raise ModelFileError(
-            f"{len(missing)} of the {count} parts of {path.name} are missing, first {missing[0]}."
-        )
-
-
-def check_gguf(path: Path) -> None:
-    """Magic and version; what is inside, the engine finds out."""
-    header = _read_header(path)
-    if header[:4] in GGML_MAGICS:
-        raise ModelFileError(
-            f"{path} is a GGML file from before GGUF, which llama.cpp no longer reads."
-        )
-    if header[:4] != b"GGUF":
-        raise ModelFileError(f"{path} is not a GGUF file.")
-    if len(header) < GGUF_HEADER_BYTES:
-        raise ModelFileError(f"{path} ends within its header; fetch it again.")
-    version = int.from_bytes(header[4:8], "little")
-    if version not in GGUF_VERSIONS:
-        raise ModelFileError(f"{path} has GGUF version {version}; llama.cpp reads 2 and 3.")
-
-
-def _read_header(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(GGUF_HEADER_BYTES)
-    except OSError as error:
-        raise ModelFileError(f"Cannot read the model file {path}: {error.strerror}.") from error
 
 
 # Files that Cria fetches.
