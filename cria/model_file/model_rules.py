@@ -18,6 +18,12 @@ MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
 MAX_EXPERTS = 1024  # LLAMA_MAX_EXPERTS is lower or equal
 MAX_CONTEXT = 2**31 - 1
 SPECIAL_IDS = ("bos", "eos", "unknown", "seperator", "padding", "mask", "eot", "eom", "cls")
+NO_MODELS = {
+    "adapter": "an adapter",
+    "mmproj": "a projector of images",
+    "imatrix": "statistics for quantising",
+}
+"""By `general.type`."""
 
 Rule = Callable[[Header], None]
 
@@ -32,6 +38,12 @@ def check_rules(header: Header) -> None:
 def _check_architecture(header: Header) -> None:
     if not header.architecture:
         raise BadFile("it does not say which architecture it has (general.architecture)")
+
+
+def _check_kind(header: Header) -> None:
+    kind = header.metadata.get("general.type")
+    if isinstance(kind, str) and kind in NO_MODELS:
+        raise BadFile(f"it holds {NO_MODELS[kind]}; give the model that it belongs to")
 
 
 def _check_layers(header: Header) -> None:
@@ -150,7 +162,12 @@ def _wrong(header: Header, name: str, value: object, what: str) -> BadFile:
     return BadFile(f"{header.architecture}.{name} is {shown(value)}; it {what}")
 
 
-_VOCABULARY: tuple[Rule, ...] = (_check_architecture, _check_tokens, _check_special_ids)
+_VOCABULARY: tuple[Rule, ...] = (
+    _check_architecture,
+    _check_kind,
+    _check_tokens,
+    _check_special_ids,
+)
 _MODEL: tuple[Rule, ...] = (
     _check_layers,
     _check_context,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 ALIGNMENT = 32
-U32, I32, F32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9  # enum gguf_type
+U32, I32, F32, BOOL, STRING, ARRAY, U64 = 4, 5, 6, 7, 8, 9, 10  # enum gguf_type
 
 
 class Given(NamedTuple):
@@ -38,12 +38,19 @@ def value(given: Any) -> bytes:
     if isinstance(given, bool):
         return struct.pack("<I?", BOOL, given)
     if isinstance(given, int):
-        return struct.pack("<Ii", I32, given) if given < 0 else struct.pack("<IQ", 10, given)
+        return _integer(given)
     if isinstance(given, float):
         return struct.pack("<If", F32, given)
     if given and isinstance(given[0], int):
         return struct.pack(f"<IIQ{len(given)}i", ARRAY, I32, len(given), *given)
     return struct.pack("<IIQ", ARRAY, STRING, len(given)) + b"".join(map(text, given))
+
+
+def _integer(given: int) -> bytes:
+    """Of the type that llama.cpp expects most often."""
+    if given < 0:
+        return struct.pack("<Ii", I32, given)
+    return struct.pack("<II", U32, given) if given < 2**32 else struct.pack("<IQ", U64, given)
 
 
 def gguf(

@@ -49,6 +49,8 @@ def test_what_can_be_computed(changes: dict[str, Any]) -> None:
     ("key", "value", "words"),
     [
         ("general.architecture", "", "which architecture"),
+        ("general.type", "adapter", "an adapter; give the model"),
+        ("general.type", "mmproj", "a projector"),
         ("llama.block_count", 0, "between 1 and 512"),
         ("llama.block_count", 100_000, "is 100000"),
         ("llama.block_count", "2", "is 2;"),
