@@ -6,6 +6,7 @@ CriaError
 |   +-- ModelNotFound          no such model here
 |   +-- StoredNotFound         nothing is stored under this id
 |   +-- AuthenticationFailed   key missing or wrong
+|   +-- AccessDenied           asked for under a foreign name, or by a foreign web page
 |   +-- RequestQuarantined     the same request has ended the engine twice
 |   +-- Overloaded             the request was fine, and there is too much to do
 |       +-- RateLimited        more than the caller's key may ask for
@@ -80,6 +81,10 @@ class StoredNotFound(RequestError):
 
 class AuthenticationFailed(RequestError):
     """The API key is missing (no code) or wrong (`invalid_api_key`)."""
+
+
+class AccessDenied(RequestError):
+    """The request comes from where none may come from, whatever key it has."""
 
 
 class RequestQuarantined(RequestError):

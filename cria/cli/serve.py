@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from cria.access_key import hashed
+from cria.cli.access_options import access_options
 from cria.cli.options import serve_options
 from cria.cli.progress import make_progress
 from cria.config import ALL_LAYERS, EngineConfig, ServerConfig
@@ -18,6 +20,7 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @click.command("serve", short_help="Serve a model over HTTP.")
 @click.argument("model", required=False)
 @serve_options
+@access_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 
@@ -28,6 +31,7 @@ def command(model: str | None, model_option: str | None, **options: Any) -> None
     options = {**options, **gpu_settings(**take(options, "use_gpu", "num_gpu_layers"))}
     check_batch(options["batch_size"], options["ubatch_size"])
     check_cache(options["kv_layout"], options["num_cells"])
+    options["keys"] = tuple(map(hashed, options["api_keys"]))
     options["aliases"] = model_names(spec, options["aliases"])
     run(spec, options)
 
@@ -39,6 +43,7 @@ def run(spec: str, options: dict[str, Any]) -> None:
 
     config = make_config(ServerConfig, options)
     server.prepare(config.log_level)
+    server.check_access(config)
     listener = server.bind(config.host, config.port)
     server.check_setup()
     if options["chat_template_file"] is not None:

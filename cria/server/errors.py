@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from cria.api.errors import encode_error
 from cria.errors import (
+    AccessDenied,
     AuthenticationFailed,
     ClientGone,
     EngineDied,
@@ -49,6 +50,7 @@ FAILURES: dict[type[Exception], Failure] = {
     ModelNotFound: Failure(404, INVALID_REQUEST),
     StoredNotFound: Failure(404, INVALID_REQUEST),
     AuthenticationFailed: Failure(401, INVALID_REQUEST, None, {"WWW-Authenticate": "Bearer"}),
+    AccessDenied: Failure(403, INVALID_REQUEST),
     RequestQuarantined: Failure(400, INVALID_REQUEST, "request_quarantined"),
     RateLimited: Failure(429, "rate_limit_error", "rate_limit_exceeded"),
     QueueFull: Failure(429, "rate_limit_error", "queue_full"),

@@ -35,9 +35,12 @@ from cria.errors import SetupError
 from cria.generation.pipeline import Generation
 from cria.server.app import create_app
 from cria.server.banner import ready_banner
+from cria.server.hosts import is_loopback
 from cria.server.http import Handler
+from cria.server.key_ring import KeyRing, needs_key
 from cria.server.response_file import kept_responses
 from cria.server.response_service import detach
+from cria.server.tls import Certificate
 from cria.server.workers import WorkerJob, Workers
 
 Result = TypeVar("Result")
@@ -67,6 +70,19 @@ def prepare(log_level: str) -> None:
 def check_setup() -> None:
     """SetupError if the native libraries are missing: better said before a model is fetched."""
     Generation.check_setup()
+
+
+def check_access(config: ServerConfig) -> None:
+    """SetupError if keys or certificate cannot be used, or if a stranger could use the server."""
+    KeyRing(config)
+    Certificate.of(config)
+    if not (needs_key(config) or config.no_auth or is_loopback(config.host)):
+        raise SetupError(
+            f"Whoever reaches {config.host} could use the server: ask callers for a key with "
+            "--api-key or --api-key-file, or say --no-auth."
+        )
+    if config.tls_key is not None and config.tls_cert is None:
+        raise SetupError("--tls-key needs the certificate too: --tls-cert.")
 
 
 def read_template(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from cria.access_key import hashed
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import ModelFileError
 from tests.cli.conftest import RecordingServer
@@ -16,9 +17,14 @@ Run = Callable[..., Result]
 Settings = Callable[..., dict[str, Any]]
 
 OPTIONS = [
-    ("--host", "0.0.0.0", "host", "0.0.0.0"),
+    ("--host", "::1", "host", "::1"),
     ("--port", "1234", "port", 1234),
-    ("--api-key", "k1", "api_keys", ("k1",)),
+    ("--api-key", "k1", "keys", (hashed("k1"),)),
+    ("--api-key-file", "a/file", "key_file", "a/file"),
+    ("--allowed-host", "example.com", "allowed_hosts", ("example.com",)),
+    ("--cors-origin", "https://x.org", "cors_origins", ("https://x.org",)),
+    ("--tls-cert", "c.pem", "tls_cert", "c.pem"),
+    ("--tls-key", "k.pem", "tls_key", "k.pem"),
     ("--alias", "gpt-4", "aliases", ("gpt-4",)),
     ("--workers", "3", "num_workers", 3),
     ("--log-level", "DEBUG", "log_level", "debug"),
@@ -80,15 +86,16 @@ def test_without_options_the_settings_are_the_defaults(
     ("args", "environment", "name", "expected"),
     [
         (["--strict"], {}, "strict", True),
+        (["--no-auth"], {}, "no_auth", True),
         (["--ignore-built-in-tools"], {}, "ignore_built_in_tools", True),
         ([], {"CRIA_STRICT": "1"}, "strict", True),
         (["--no-mmap"], {}, "use_mmap", False),
         ([], {"CRIA_MMAP": "0"}, "use_mmap", False),
         ([], {"CRIA_PREFER_MMAP": "false"}, "use_mmap", False),
         (["-m"], {"CRIA_MMAP": "0"}, "use_mmap", True),
-        (["--api-key", "a", "--api-key", "b"], {}, "api_keys", ("a", "b")),
-        ([], {"CRIA_API_KEY": "a, b"}, "api_keys", ("a", "b")),
-        ([], {"CRIA_API_KEY": ""}, "api_keys", ()),
+        (["--api-key", "a", "--api-key", "b"], {}, "keys", (hashed("a"), hashed("b"))),
+        ([], {"CRIA_API_KEY": "a, b"}, "keys", (hashed("a"), hashed("b"))),
+        ([], {"CRIA_API_KEY": ""}, "keys", ()),
     ],
 )
 def test_switches_and_lists(

@@ -39,7 +39,7 @@ class Client:
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """Status and body of `/health`, as this connection's process sees it."""
-        self.socket.sendall(b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n")
+        self.socket.sendall(b"GET /health HTTP/1.1\r\nHost: [::1]\r\n\r\n")
         status = int(self._reader.readline().split()[1])
         length = 0
         while line := self._reader.readline().strip():
@@ -54,7 +54,7 @@ class Client:
     def start_stream(self) -> None:
         """Ask for a long one, and read its first event."""
         data = json.dumps(LONG).encode()
-        head = f"POST /v1/completions HTTP/1.1\r\nHost: test\r\nContent-Length: {len(data)}\r\n\r\n"
+        head = f"POST /v1/completions HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(data)}\r\n\r\n"
         self.socket.sendall(head.encode() + data)
         self.read_event()
 
@@ -250,7 +250,9 @@ def test_a_waiting_request_of_a_worker_fails_when_the_engine_is_killed(fleet: Fl
     client = fleet.connect(worker)
     engine.suspend()
     body = json.dumps({**LONG, "stream": False}).encode()
-    head = f"POST /v1/completions HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST /v1/completions HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     client.socket.sendall(head.encode() + body)
     fleet.connect(worker).health()  # the same event loop has read the request before this one
     engine.kill()
@@ -313,7 +315,7 @@ def test_keys_hold_in_every_process_and_stand_in_no_command_line(
         fleet = Fleet.of(server)
         for front in fleet.fronts():
             client = fleet.connect(front)
-            client.socket.sendall(b"GET /v1/models HTTP/1.1\r\nHost: test\r\n\r\n")
+            client.socket.sendall(b"GET /v1/models HTTP/1.1\r\nHost: [::1]\r\n\r\n")
             assert client._reader.readline().startswith(b"HTTP/1.1 401")
         lines = [word for front in [*fleet.fronts(), fleet.engine()] for word in front.cmdline()]
         assert not any("very-secret" in word for word in lines)

@@ -11,13 +11,14 @@ import msgspec
 import psutil
 import pytest
 
+from cria.access_key import hashed
 from cria.config import ServerConfig
 from cria.generation import child_process
 from cria.server import workers as module
 from cria.server.workers import WorkerJob, Workers
 from tests.real_server import command_line, wait_for
 
-JOB = WorkerJob(("127.0.0.1", 3000), ServerConfig(api_keys=("secret",)), "m.gguf", "/a", 5)
+JOB = WorkerJob(("127.0.0.1", 3000), ServerConfig(keys=(hashed("secret"),)), "m.gguf", "/a", 5)
 
 SERVES = "import sys; print(sys.stdin.readline()); sys.stdin.read()"
 """As a worker does: until the end of its standard input."""
