@@ -9,6 +9,7 @@ import msgspec
 
 from cria.cli.options import serve_options
 from cria.cli.progress import make_progress
+from cria.cli.stop_options import stop_options
 from cria.config import ALL_LAYERS, EngineConfig, ServerConfig
 from cria.model_store import DEFAULT_MODEL, KNOWN_MODELS, resolve
 
@@ -18,6 +19,7 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @click.command("serve", short_help="Serve a model over HTTP.")
 @click.argument("model", required=False)
 @serve_options
+@stop_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 

@@ -18,7 +18,9 @@ from werkzeug.exceptions import Forbidden
 
 from cria.errors import AuthenticationFailed
 
-OPEN_PATHS = frozenset({"/health", "/v1/health"})
+OPEN_PATHS = frozenset(
+    prefix + path for prefix in ("", "/v1") for path in ("/health", "/livez", "/readyz")
+)
 
 _MISSING = (
     "You didn't provide an API key. You need to provide it in an Authorization header using "

@@ -112,6 +112,10 @@ class BackgroundRuns:
         self._workers[job.id] = worker
         worker.start()
 
+    def num_running(self) -> int:
+        """How many have not ended."""
+        return len(self._workers)
+
     def close(self) -> None:
         """Let runs that have just failed, since the server stops, say so in the store."""
         deadline = time.monotonic() + CLOSE_SECONDS
