@@ -73,6 +73,8 @@ class Handler(pywsgi.WSGIHandler):
 
     client_gone = False
     requests_begun = 0
+    server: Any
+    """gevent's, with `connections`."""
     wsgi_input: RequestBody
 
     def handle(self) -> None:

@@ -66,6 +66,12 @@ _BIND_REASONS = {
 }
 
 
+class Server(WSGIServer):
+    """gevent's, which does not know on which of its connections nothing is asked."""
+
+    connections: Connections
+
+
 def prepare(log_level: str) -> None:
     """Logging on standard error, and signals; the first thing that a server process does."""
     logs.start(log_level)
@@ -172,12 +178,6 @@ def serving(
             generation.close()
         server.stop(timeout=STOP_SECONDS)
         detach(server.application)
-
-
-class Server(WSGIServer):
-    """gevent's, which does not know on which of its connections nothing is asked."""
-
-    connections: Connections
 
 
 def make_server(listener: socket.socket, generation: Generation, config: ServerConfig) -> Server:

@@ -68,7 +68,8 @@ def hang_up() -> None:
 
 def dump_stacks() -> None:
     """Write where everything stands to the log."""
-    logger.warning("SIGUSR1: all stacks\n%s", "\n".join(format_run_info()))
+    lines: Any = format_run_info()  # type: ignore[func-returns-value]
+    logger.warning("SIGUSR1: all stacks\n%s", "\n".join(lines))
 
 
 def later(call: Callable[[], Any]) -> None:
