@@ -46,6 +46,7 @@ UNTESTED = {
     "formats/draw.py",
     "cli/bench_options.py",
     "cli/options.py",
+    "cli/stop_options.py",
     "cli/params.py",
     "cli/architectures.py",
     "ipc/messages.py",

@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cria.errors import SetupError
+from cria.errors import SetupError, StoreUnwritable
 
 APPLICATION_ID = 0x43524941
 """`CRIA`: what SQLite files of this program say in their header."""
 VERSION = 1
 BUSY_SECONDS = 30.0
 """How long to wait for another process that writes; nobody writes for long."""
+NO_ROOM = ("disk is full", "disk I/O error", "readonly database")
+"""SQLite's words; the errors have no codes before Python 3.11."""
 
 _SCHEMA = """
 CREATE TABLE responses (
@@ -87,8 +89,8 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """All statements are done, or none is."""
-        with self.reading() as connection:
+        """All statements are done, or none is; StoreUnwritable if the disk is full."""
+        with _no_room_named(self.path), self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -111,6 +113,16 @@ class Database:
             return self._idle.pop()
         except IndexError:
             return _connect(self.path)
+
+
+@contextmanager
+def _no_room_named(path: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if not any(words in str(error) for words in NO_ROOM):
+            raise
+        raise StoreUnwritable(f"The answer could not be kept ({error}).") from error
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -22,20 +22,18 @@ def notify(state: str) -> None:
         sock.sendto(state.encode(), address)
 
 
-def start_watchdog() -> None:
-    """Say twice as often as wanted that the hub goes round."""
+def start_watchdog() -> threading.Event:
+    """Say twice as often as wanted that the hub goes round, until the result is set."""
+    end = threading.Event()
     limit = os.environ.get("WATCHDOG_USEC", "")
-    if (
-        limit.isdecimal()
-        and int(limit)
-        and os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-    ):
-        seconds = int(limit) / 2e6
-        threading.Thread(target=_keep_alive, args=(seconds,), name="watchdog", daemon=True).start()
+    is_for_us = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    if is_for_us and limit.isdecimal() and int(limit):
+        arguments = (int(limit) / 2e6, end)
+        threading.Thread(target=_say_alive, args=arguments, name="watchdog", daemon=True).start()
+    return end
 
 
-def _keep_alive(seconds: float) -> None:
-    pause = threading.Event()
-    while True:
+def _say_alive(seconds: float, end: threading.Event) -> None:
+    while not end.is_set():
         notify("WATCHDOG=1")
-        pause.wait(seconds)
+        end.wait(seconds)
