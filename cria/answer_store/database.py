@@ -69,7 +69,7 @@ class Database:
                 connection.execute("PRAGMA journal_mode = WAL")
             with self.writing() as connection:
                 _prepare(connection, path)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, StoreUnwritable) as error:
             self.close()
             reason = error.strerror if isinstance(error, OSError) else None
             raise SetupError(
@@ -78,19 +78,23 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection on which every statement is a transaction of its own."""
-        connection = self._take()
-        try:
-            yield connection
-        except BaseException:
-            connection.close()
-            raise
+        """A connection on which every statement is a transaction of its own.
+
+        StoreUnwritable if the disk is full: readers too write, to the file that they share.
+        """
+        with _no_room_named():
+            connection = self._take()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
         self._idle.append(connection)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """All statements are done, or none is; StoreUnwritable if the disk is full."""
-        with _no_room_named(self.path), self.reading() as connection:
+        with self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -116,13 +120,13 @@ class Database:
 
 
 @contextmanager
-def _no_room_named(path: str) -> Iterator[None]:
+def _no_room_named() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
         if not any(words in str(error) for words in NO_ROOM):
             raise
-        raise StoreUnwritable(f"The answer could not be kept ({error}).") from error
+        raise StoreUnwritable(f"The store of responses cannot be used: {error}.") from error
 
 
 def _connect(path: str) -> sqlite3.Connection:

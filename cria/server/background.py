@@ -108,6 +108,7 @@ class BackgroundRuns:
         self._workers: dict[str, threading.Thread] = {}
         self._watcher: threading.Thread | None = None
         self._closing = threading.Event()
+        self._num_without_room = 0
 
     def start(self, run: Run, encoder: ResponseEncoder, *, is_streamed: bool) -> None:
         """Go on with a run whose response is in the store."""
@@ -123,8 +124,8 @@ class BackgroundRuns:
         worker.start()
 
     def num_running(self) -> int:
-        """How many have not ended."""
-        return len(self._workers)
+        """How many have not ended; not those whose end waits for room."""
+        return len(self._workers) - self._num_without_room
 
     def close(self) -> None:
         """Let runs that have just failed, since the server stops, say so in the store."""
@@ -164,6 +165,13 @@ class BackgroundRuns:
             return
         except StoreUnwritable as error:
             logger.error("response %s: %s Trying again.", job.id, error)
+        self._num_without_room += 1
+        try:
+            self._end_later(job)
+        finally:
+            self._num_without_room -= 1
+
+    def _end_later(self, job: Job) -> None:
         while not self._closing.wait(AGAIN_SECONDS):
             try:
                 job.end_again()
@@ -195,6 +203,9 @@ class BackgroundRuns:
                 continue
             try:
                 unwanted = self._offload(self._store.unwanted)
+            except StoreUnwritable as error:
+                logger.debug("%s", error)
+                continue
             except Exception:
                 logger.exception("the store of responses cannot be read")
                 continue
