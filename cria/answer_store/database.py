@@ -71,7 +71,7 @@ class Database:
                 _prepare(connection, path)
         except (OSError, sqlite3.Error, StoreUnwritable) as error:
             self.close()
-            reason = error.strerror if isinstance(error, OSError) else None
+            reason = error.strerror if isinstance(error, OSError) else error.__cause__
             raise SetupError(
                 f"The store of responses {path} cannot be used: {reason or error}."
             ) from error

@@ -333,7 +333,6 @@ def test_a_store_that_may_not_grow(tiny_gguf: Path, tmp_path: Path) -> None:
             model="tiny", messages=[{"role": "user", "content": "Hi"}], max_tokens=4
         ).choices
         server.wait_until_idle()
-        assert client.responses.retrieve(made.id).status in ("queued", "in_progress")
         process.rlimit(psutil.RLIMIT_FSIZE, before)
         status = wait_for(
             lambda: client.responses.retrieve(made.id).status,
