@@ -89,6 +89,10 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """What is beyond it is deleted, the oldest first."""
     num_workers: int = 1
     """Processes that speak HTTP, the main one included; they share one port and one engine."""
+    drain_delay_seconds: float = 0.0
+    """After SIGTERM, health checks fail for so long while requests are still served."""
+    drain_timeout_seconds: float = 25.0
+    """For answers that have begun then; Kubernetes kills after 30 seconds."""
     chat_template: str | None = None
     """A Jinja source that is used instead of the model's own templates."""
     log_level: str = "info"

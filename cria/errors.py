@@ -16,6 +16,7 @@ CriaError
 |   +-- EngineDied             the engine process ended while it worked on the request
 |   +-- QueueTimeout           its turn did not come in time
 |   +-- ServerStopping         the operator stops the server
+|   +-- StoreUnwritable        the answer is there, and cannot be kept
 |   +-- NativeError            a call into llama.cpp failed
 +-- ClientGone                 the client closed its connection; nobody waits for an answer
 +-- SetupError                 the operator's mistake: one sentence, exit code 1
@@ -150,6 +151,15 @@ class QueueTimeout(EngineError):
 
 class ServerStopping(EngineError):
     """The server is told to stop before the answer is complete."""
+
+
+class StoreUnwritable(EngineError):
+    """What had to be kept could not be written: the disk is full, or the file may not grow.
+
+    Nothing that the client could do again would help.
+    """
+
+    may_retry = False
 
 
 class NativeError(EngineError):

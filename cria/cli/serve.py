@@ -11,6 +11,7 @@ from cria.access_key import hashed
 from cria.cli.access_options import access_options
 from cria.cli.options import serve_options
 from cria.cli.progress import make_progress
+from cria.cli.stop_options import stop_options
 from cria.config import ALL_LAYERS, EngineConfig, ServerConfig
 from cria.model_store import DEFAULT_MODEL, KNOWN_MODELS, resolve
 
@@ -21,6 +22,7 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @click.argument("model", required=False)
 @serve_options
 @access_options
+@stop_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 

@@ -29,6 +29,7 @@ from cria.errors import (
     RequestQuarantined,
     ServerStopping,
     StoredNotFound,
+    StoreUnwritable,
 )
 
 INVALID_REQUEST = "invalid_request_error"
@@ -58,6 +59,7 @@ FAILURES: dict[type[Exception], Failure] = {
     EngineDied: Failure(503, "server_error", "engine_crashed"),
     QueueTimeout: Failure(503, "unavailable_error", "queue_timeout"),
     ServerStopping: Failure(503, "unavailable_error", "server_shutting_down", {"Retry-After": "1"}),
+    StoreUnwritable: Failure(507, "server_error", "storage_full"),
     EngineError: Failure(500, "server_error", "server_error"),
     # nginx's status for "the client hung up"; nobody reads it but the access log.
     ClientGone: Failure(CLIENT_CLOSED_REQUEST, INVALID_REQUEST),

@@ -167,12 +167,12 @@ def test_the_address_is_taken_before_the_model_is_looked_at(
 ) -> None:
     result = run("serve", "/no/such/model.gguf", "--port", "5")
     assert isinstance(result.exception, ModelFileError)
-    assert server.calls == ["prepare", "bind 127.0.0.1 5", "check_setup"]
+    assert server.calls == ["prepare", "check_access", "bind 127.0.0.1 5", "check_setup"]
 
 
 def test_the_template_is_read_before_a_model_is_fetched(run: Run, server: RecordingServer) -> None:
     run("serve", "/no/such/model.gguf", "--chat-template", "chat.jinja")
-    assert server.calls[2:] == ["check_setup", "read_template"]
+    assert server.calls[3:] == ["check_setup", "read_template"]
 
 
 @pytest.mark.parametrize("variable", ["CRIA_MODEL", "CRIA_MODEL_PATH"])

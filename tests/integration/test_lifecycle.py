@@ -28,9 +28,7 @@ def raw_request(server: RealServer, body: dict[str, object]) -> socket.socket:
     """Send a completion request on a socket of our own."""
     host, port = server.url.removeprefix("http://").split(":")
     data = json.dumps(body).encode()
-    head = (
-        f"POST /v1/completions HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(data)}\r\n\r\n"
-    )
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(data)}\r\n\r\n"
     connection = socket.create_connection((host, int(port)), 30)
     connection.sendall(head.encode() + data)
     return connection

@@ -54,7 +54,8 @@ class Client:
     def start_stream(self) -> None:
         """Ask for a long one, and read its first event."""
         data = json.dumps(LONG).encode()
-        head = f"POST /v1/completions HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(data)}\r\n\r\n"
+        length = f"Content-Length: {len(data)}"
+        head = f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n"
         self.socket.sendall(head.encode() + data)
         self.read_event()
 
@@ -250,9 +251,7 @@ def test_a_waiting_request_of_a_worker_fails_when_the_engine_is_killed(fleet: Fl
     client = fleet.connect(worker)
     engine.suspend()
     body = json.dumps({**LONG, "stream": False}).encode()
-    head = (
-        f"POST /v1/completions HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n\r\n"
     client.socket.sendall(head.encode() + body)
     fleet.connect(worker).health()  # the same event loop has read the request before this one
     engine.kill()
