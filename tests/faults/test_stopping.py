@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -33,6 +31,12 @@ TINY = ("--alias", "tiny", "--parallel", "16", "--context-size", "4096")
 NUM_STREAMS = 16
 
 
+@pytest.fixture(autouse=True)
+def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of the test's own for temporary files."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("t")))
+
+
 def status_of(url: str) -> int:
     return requests.get(url, timeout=PATIENCE_SECONDS).status_code
 
@@ -46,13 +50,11 @@ def seconds_to_end(process: subprocess.Popen[str]) -> float:
 
 @contextmanager
 def nothing_left(process: psutil.Process) -> Iterator[None]:
-    """No child of the process, no folder of its, survives the block."""
-    pattern = os.path.join(tempfile.gettempdir(), "cria-*")
+    """No child of the process survives the block, nor what it has in the folder for such files."""
     children = process.children(recursive=True)
     yield
     assert psutil.wait_procs(children, 2)[1] == []
-    open_folders = [f for f in glob.glob(pattern) if str(process.pid) in f]
-    assert open_folders == []
+    assert os.listdir(os.environ["TMPDIR"]) == []
 
 
 def test_health_fails_at_once_while_requests_are_served(tmp_path: Path) -> None:

@@ -27,7 +27,10 @@ LONG = {
     "ignore_eos": True,
     "stream": True,
 }
-OPTIONS = ("--workers", "2", "--alias", "smollm2", "--context-size", "1024")
+OPTIONS = (
+    *("--workers", "2", "--alias", "smollm2", "--context-size", "1024"),
+    *("--drain-timeout", "0.5"),
+)
 
 
 class Client:
