@@ -19,6 +19,7 @@ import errno
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -47,6 +48,8 @@ MAX_CONNECTIONS = 1000
 STOP_SECONDS = 0.3
 """For streams to write their last event; idle connections would otherwise hold the stop."""
 NUM_STORE_THREADS = 8
+STACK_BYTES = 256 * 1024 * 1024
+"""Of native threads."""
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 _BIND_REASONS = {
@@ -59,6 +62,8 @@ _BIND_REASONS = {
 def prepare(log_level: str) -> None:
     """Logging on standard error, and signals; the first thing that a server process does."""
     logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT)
+    # Tokenising takes it for long words, see `check_runs`; what is never touched is no memory.
+    threading.stack_size(STACK_BYTES)
     main = gevent.getcurrent()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, gevent.kill, main, SystemExit(0))

@@ -63,3 +63,10 @@ def test_what_scores_show(monkeypatch: pytest.MonkeyPatch) -> None:
     check_num_scored(5)
     with pytest.raises(RequestError):
         check_num_scored(6)
+
+
+def test_a_prompt_of_tools_is_named_so() -> None:
+    assert prompt_source(request()) == ""
+    with pytest.raises(ContextLengthExceeded, match="your messages and tools resulted in 32") as e:
+        check_length(READY, [5] * 32, "messages", made_of="messages and tools")
+    assert e.value.param == "messages"
