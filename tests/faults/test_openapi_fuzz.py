@@ -1,4 +1,4 @@
-"""Requests made from the server's own `/openapi.json`, valid and not, as schemathesis draws them."""
+"""Requests that schemathesis draws from the server's own `/openapi.json`, valid and not."""
 
 from __future__ import annotations
 
@@ -45,6 +45,12 @@ CHECKS = [
     response_schema_conformance,
     negative_data_rejection,
 ]
+
+
+def name_the_model(body: object) -> None:
+    """Any other model would be a 404."""
+    if isinstance(body, dict) and "model" in body:
+        body["model"] = "tiny"
 
 
 @pytest.mark.timeout(300)
