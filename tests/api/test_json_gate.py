@@ -70,29 +70,29 @@ def test_what_only_a_schema_may_be_is_told(depth: int) -> None:
     ids=["array", "open", "objects", "one more", "mixed"],
 )
 def test_deeper_is_refused_soon(body: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(RequestError) as caught:
         check_shape(body)
     assert caught.value.code == "json_too_deep"
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize("item", [b"[],", b"{},", b'["["],', b'{"":"{"},', b"[[[[[[[]]]]]]],"])
 def test_millions_of_objects_are_refused_soon(item: bytes) -> None:
     body = b"[" + item * (32 * 2**20 // len(item)) + b"1]"
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(RequestError) as caught:
         check_shape(body)
     assert caught.value.code == "json_too_large"
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 @pytest.mark.parametrize("item", [b"1,", b'"ab",', b'"[[",', b'"\\"[",', b'"\\\\",'])
 def test_large_bodies_take_about_a_second(item: bytes) -> None:
     body = b"[" + b"[]," * 100 + item * (32 * 2**20 // len(item)) + b"1]"
-    start = time.perf_counter()
+    start = time.process_time()
     assert check_shape(body) is False
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def nested(depth: int) -> Any:

@@ -59,10 +59,10 @@ def test_what_comes_to_a_value_or_is_for_others_to_refuse(schema: dict[str, Any]
 def test_a_long_chain_takes_linear_time() -> None:
     size = 20_000
     chain: dict[str, Any] = {f"{i}": {"$ref": f"#/$defs/{i + 1}"} for i in range(size)}
-    start = time.perf_counter()
+    start = time.process_time()
     assert not is_endless({"$defs": {**chain, f"{size}": TEXT}})
     assert is_endless({"$defs": {**chain, f"{size}": {"$ref": "#/$defs/0"}}})
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 JSON = st.recursive(

@@ -19,8 +19,8 @@ from tests.real_server import PATIENCE_SECONDS, RealServer
 
 pytestmark = [pytest.mark.hostile, pytest.mark.integration]
 
-MAX_SECONDS = 5.0
-"""Two, and something for a machine that is busy with other tests."""
+MAX_SECONDS = 20.0
+"""Two on a quiet machine; more says that the time does not grow linearly, or that it hangs."""
 CANARY = {"model": "tiny", "prompt": "Hello", "max_tokens": 8, "temperature": 0}
 
 
