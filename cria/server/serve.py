@@ -58,6 +58,8 @@ STOP_SECONDS = 0.3
 ENGINE_SECONDS = 0.5
 """For the engine, which has nothing left to do, to end by itself."""
 NUM_STORE_THREADS = 8
+STACK_BYTES = 256 * 1024 * 1024
+"""Of native threads."""
 HANDSHAKE_SECONDS = 10
 
 logger = logging.getLogger(__name__)
@@ -102,6 +104,8 @@ class Server(WSGIServer):
 def prepare(log_level: str) -> None:
     """Logging on standard error, and signals; the first thing that a server process does."""
     logs.start(log_level)
+    # Tokenising takes it for long words, see `check_runs`; what is never touched is no memory.
+    threading.stack_size(STACK_BYTES)
     signals.install(stopping)
 
 

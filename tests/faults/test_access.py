@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import openai
 import pytest
 import requests
@@ -173,7 +172,8 @@ class TestRealServer:
             yield server
 
     def test_the_official_client(self, server: RealServer, folder: Path) -> None:
-        trusting = httpx.Client(verify=ssl.create_default_context(cafile=folder / "one.crt"))
+        context = ssl.create_default_context(cafile=folder / "one.crt")
+        trusting = openai.DefaultHttpx2Client(verify=context)
         with trusting, server.client(api_key=KEY, http_client=trusting) as client:
             assert client.completions.create(model="m", prompt="a", max_tokens=2).choices
             stream = client.completions.create(model="m", prompt="a", max_tokens=2, stream=True)

@@ -23,7 +23,7 @@ BODY = {"model": "fake", "prompt": "hi"}
         ("GET", "/v1/nope", 404, None),
         ("GET", "/v1/completions", 405, "method_not_supported"),
         ("POST", "/v1/models", 405, "method_not_supported"),
-        ("POST", "/v1/completions", 400, None),
+        ("POST", "/v1/completions", 400, "invalid_json"),
     ],
 )
 def test_failures_are_envelopes(
