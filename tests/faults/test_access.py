@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -45,20 +46,25 @@ def test_every_route_needs_a_key(app: Flask) -> None:
             if path.rstrip("/") not in OPEN:
                 assert answer.status_code == 401, f"{method} {path}"
                 assert answer.headers["WWW-Authenticate"] == "Bearer"
-                answers.add(answer.data)
-    answers.discard(b"")
+                answers.add(answer.get_json()["error"]["message"] if answer.data else "")
+    answers.discard("")
     assert len(answers) == 1  # what is there and what is not look the same
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        *("//v1/models", "/v1//models", "/v1/../v1/models", "/v1/%2e%2e/v1/models"),
+        *("//v1/models", "/v1//models", "/v1/../v1/models", "/v1/.%2e/v1/models"),
         *("/health/../v1/models", "/v1/models/", "/v1/models?key=" + KEY, "/nothing", "/V1/MODELS"),
     ],
 )
 def test_no_way_around(app: Flask, path: str) -> None:
-    assert app.test_client().get(path).status_code == 401
+    # The test client would take the name behind two slashes for a host.
+    given, query = path.partition("?")[::2]
+    answer = app.test_client().get(
+        "/", environ_overrides={"PATH_INFO": given, "QUERY_STRING": query}
+    )
+    assert answer.status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -147,29 +153,31 @@ def test_a_server_for_all_needs_a_key(tmp_path: Path) -> None:
     assert done.returncode == 1 and "--no-auth" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    make_certificate(folder)
+    keys = folder / "keys"
+    keys.touch(0o600)
+    keys.write_text(f"sha256:{digest_of(KEY)} name=alice\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[RealServer]:
+    from cria.native.tiny_model import write_tiny_model
+
+    write_tiny_model(folder / "m.gguf")
+    options = ["--tls-cert", folder / "one.crt", "--tls-key", folder / "one.key"]
+    options += ["--api-key-file", folder / "keys", "--workers", "2"]
+    log = folder / "log"
+    with RealServer.start(folder / "m.gguf", *map(str, options), log=log) as server:
+        yield server
+
+
 @pytest.mark.integration
 class TestRealServer:
     """One with TLS, a file of keys, and two processes."""
-
-    @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        folder = tmp_path_factory.mktemp("tls")
-        make_certificate(folder)
-        keys = folder / "keys"
-        keys.touch(0o600)
-        keys.write_text(f"sha256:{digest_of(KEY)} name=alice\n")
-        return folder
-
-    @pytest.fixture(scope="class")
-    def server(self, folder: Path) -> Iterator[RealServer]:
-        from cria.native.tiny_model import write_tiny_model
-
-        write_tiny_model(folder / "m.gguf")
-        options = ["--tls-cert", folder / "one.crt", "--tls-key", folder / "one.key"]
-        options += ["--api-key-file", folder / "keys", "--workers", "2"]
-        log = folder / "log"
-        with RealServer.start(folder / "m.gguf", *map(str, options), log=log) as server:
-            yield server
 
     def test_the_official_client(self, server: RealServer, folder: Path) -> None:
         context = ssl.create_default_context(cafile=folder / "one.crt")
@@ -200,8 +208,9 @@ class TestRealServer:
         ):
             with socket.create_connection((address[0], int(address[1])), PATIENCE_SECONDS) as sock:
                 sock.sendall(data)
-                while sock.recv(1000):
-                    pass
+                with contextlib.suppress(ConnectionResetError):
+                    while sock.recv(1000):
+                        pass
         assert self.ask(server, folder, "GET", "/health").status_code == 200
         assert "Traceback" not in server.log.read_text()
 
