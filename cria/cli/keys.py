@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 
 import click
@@ -20,6 +21,8 @@ def command(name: str | None) -> None:
     The first line is the key, for its holder; the second one is for --api-key-file, and does not
     give the key away.
     """
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", name):
+        raise click.UsageError("NAME may have letters, digits, dots, dashes, _ and @.")
     key = PREFIX + secrets.token_urlsafe(NUM_BYTES)
     click.echo(key)
     click.echo(f"sha256:{digest_of(key)}" + (f" name={name}" if name else ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypeVar
 
 import click
@@ -34,6 +35,7 @@ def command(model: str | None, model_option: str | None, **options: Any) -> None
     check_batch(options["batch_size"], options["ubatch_size"])
     check_cache(options["kv_layout"], options["num_cells"])
     options["keys"] = tuple(map(hashed, options["api_keys"]))
+    os.environ.pop("CRIA_API_KEY", None)  # or every child process would have the keys
     options["aliases"] = model_names(spec, options["aliases"])
     run(spec, options)
 

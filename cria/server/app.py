@@ -18,7 +18,7 @@ from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
 from cria.server.anthropic_errors import anthropic_error, anthropic_framework_error
-from cria.server.auth import check_key, is_open
+from cria.server.auth import check_key, is_open, may_use_any, names_no_model
 from cria.server.dialect import speaks_anthropic
 from cria.server.errors import (
     error_body,
@@ -78,14 +78,14 @@ def create_app(generation: Generation, config: ServerConfig) -> Flask:
         for prefix in ("/v1", ""):
             blueprint = resource.make_blueprint(generation, config)
             app.register_blueprint(blueprint, url_prefix=prefix, name=blueprint.name + prefix)
-    _guard(app, config)
+    _guard(app, generation, config)
     app.register_error_handler(HTTPException, answer_framework_error)
     app.register_error_handler(Exception, answer_error)
     app.after_request(add_headers)
     return app
 
 
-def _guard(app: Flask, config: ServerConfig) -> None:
+def _guard(app: Flask, generation: Generation, config: ServerConfig) -> None:
     ring = app.extensions["cria_keys"] = KeyRing(config)
 
     @app.before_request
@@ -97,6 +97,8 @@ def _guard(app: Flask, config: ServerConfig) -> None:
             return Response(status=204, headers=preflight)
         if not is_open(request.path):
             g.cria_key = check_key(request.headers, ring)
+            if names_no_model(request.path):
+                may_use_any(generation.model_ids)
         check_client_id()
         return None
 

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import g
 from werkzeug.datastructures import Headers
 
@@ -17,6 +19,12 @@ from cria.server.key_ring import KeyRing
 
 OPEN_PATHS = frozenset(
     prefix + path for prefix in ("", "/v1") for path in ("/health", "/livez", "/readyz")
+)
+ABOUT_THE_MODEL = frozenset(
+    {
+        *("/props", "/slots", "/tokenizer_info", "/tokenize", "/detokenize", "/apply-template"),
+        *("/responses/input_tokens", "/chat/completions/input_tokens"),
+    }
 )
 
 _MISSING = (
@@ -67,6 +75,18 @@ def check_model(model: str | None) -> None:
     key = current_key()
     if key is not None and model is not None and not key.may_use(model):
         raise ModelNotFound(model)
+
+
+def may_use_any(models: Iterable[str]) -> None:
+    """ModelNotFound if the caller's key may name none of them: for what asks without a name."""
+    key, known = current_key(), list(models)
+    if key is not None and not any(map(key.may_use, known)):
+        raise ModelNotFound(known[0])
+
+
+def names_no_model(path: str) -> bool:
+    """Whether requests to the path need not say which model they mean."""
+    return path.rstrip("/").removeprefix("/v1") in ABOUT_THE_MODEL
 
 
 def is_open(path: str) -> bool:

@@ -25,7 +25,7 @@ HASH = "sha256:"
 NUMBERS = ("requests_per_minute", "tokens_per_minute", "max_concurrent")
 
 _HEX = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 _COUNT = re.compile(r"[1-9][0-9]{0,9}")
 
 
@@ -37,12 +37,14 @@ def read_keys(path: str) -> list[AccessKey]:
     """All keys of the file; SetupError names the line that makes no sense, not the key in it."""
     try:
         mode = Path(path).stat().st_mode
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        if stat.S_ISFIFO(mode):
+            raise ValueError  # it would be waited for
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        reason = getattr(error, "strerror", None) or "it is no file of text"
         raise SetupError(f"--api-key-file {path} cannot be read: {reason}.") from error
-    if mode & (stat.S_IRGRP | stat.S_IROTH):
-        logger.warning("%s can be read by other users of this machine: chmod 600", path)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        logger.warning("%s is open to other users of this machine: chmod 600", path)
     keys: dict[str, AccessKey] = {}
     for number, line in enumerate(lines, 1):
         words = line.split()
@@ -77,7 +79,7 @@ def _digest(word: str) -> str:
 
 
 def _setting(name: str, value: str) -> Any:
-    if name == "name" and _NAME.fullmatch(value):
+    if name == "name" and NAME.fullmatch(value):
         return value
     if name == "expires":
         return _end_of(value)
@@ -87,16 +89,17 @@ def _setting(name: str, value: str) -> Any:
         return int(value)
     known = ", ".join(("name", "expires", "models", *NUMBERS))
     if name not in known.split(", "):
-        raise _BadLine(f"there is no setting {name[:40]!r}; known: {known}")
-    raise _BadLine(f"{name} cannot be {value[:40]!r}")
+        # Neither is repeated: a key may stand where a setting should.
+        raise _BadLine(f"after the key there is something else than {known}")
+    raise _BadLine(f"{name} cannot have this value")
 
 
 def _end_of(day: str) -> float:
     """Midnight UTC at a day's end, or a moment of it."""
     try:
         moment = datetime.datetime.fromisoformat(day)
-    except ValueError:
-        raise _BadLine(f"expires={day[:40]} is no date such as 2027-01-31") from None
-    if len(day) <= len("2027-01-31"):
-        moment += datetime.timedelta(days=1)
-    return moment.replace(tzinfo=moment.tzinfo or datetime.timezone.utc).timestamp()
+        if len(day) <= len("2027-01-31"):
+            moment += datetime.timedelta(days=1)
+        return moment.replace(tzinfo=moment.tzinfo or datetime.timezone.utc).timestamp()
+    except (ValueError, OverflowError):
+        raise _BadLine("expires is no date such as 2027-01-31") from None

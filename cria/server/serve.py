@@ -89,10 +89,10 @@ class Server(WSGIServer):
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
         """With TLS: a client that fails to shake hands costs its own connection, no more."""
-        client_socket.settimeout(HANDSHAKE_SECONDS)
         try:
             assert self.certificate is not None
-            secured = self.certificate.context.wrap_socket(client_socket, server_side=True)
+            with gevent.Timeout(HANDSHAKE_SECONDS, OSError("too slow")):
+                secured = self.certificate.context.wrap_socket(client_socket, server_side=True)
         except OSError as error:
             logger.info("no TLS with %s: %s", address, error)
             client_socket.close()

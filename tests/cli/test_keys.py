@@ -15,3 +15,7 @@ def test_a_key_and_the_line_that_knows_it() -> None:
 def test_each_is_another_one() -> None:
     first, second = (CliRunner().invoke(command, []).output for _ in range(2))
     assert first != second and "name=" not in first
+
+
+def test_a_name_that_the_file_would_not_take() -> None:
+    assert CliRunner().invoke(command, ["a b"]).exit_code == 2

@@ -141,6 +141,8 @@ def test_what_is_asked_of_the_gpu(
         (["--cache-type-k", "q3"], "'q3' is not one of"),
         (["--api-key", "with space"], "visible ASCII"),
         (["--api-key", ""], "visible ASCII"),
+        (["--allowed-host", "a.org:80"], "without a port"),
+        (["--cors-origin", "https://a.org/"], "without a path"),
         (["--no-use-gpu", "-g", "3"], "contradict"),
         (["--kv", "streams", "--cache-size", "100"], "--cache-size is for one pool"),
         (["--context-size", "1"], "2<=x"),

@@ -107,8 +107,10 @@ def test_a_key_for_some_models() -> None:
         listed = client.get("/v1/models", headers=headers).get_json()["data"]
         asked = client.post("/v1/completions", json=body, headers=headers)
         shown = client.get(f"/v1/models/{name}", headers=headers)
-        statuses[key] = (len(listed), asked.status_code, shown.status_code)
-    assert statuses == {"other": (0, 404, 404), "this": (1, 200, 200)}
+        props = client.get("/props", headers=headers)
+        found = (asked, shown, props)
+        statuses[key] = (len(listed), *(answer.status_code for answer in found))
+    assert statuses == {"other": (0, 404, 404, 404), "this": (1, 200, 200, 200)}
     detach(made)
 
 

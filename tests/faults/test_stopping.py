@@ -78,7 +78,7 @@ def test_a_kept_connection_is_told_and_an_idle_one_ended(tmp_path: Path) -> None
         server.connect() as idle,
         server.connect() as kept,
     ):
-        ask = b"GET /v1/models HTTP/1.1\r\nHost: test\r\n\r\n"
+        ask = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
         kept.sendall(ask)
         assert b"Connection: close" not in read_until(kept, b"]}")
         server.process.terminate()
@@ -97,7 +97,7 @@ def test_what_is_asked_too_late_is_refused(
         server.connect() as waiting,
         server.connect() as late,
     ):
-        late.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: test\r\n")
+        late.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n")
         waiting.sendall(post("one then silent", stream=True))
         read_until(waiting, b"first")
         server.process.terminate()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,13 @@ def test_ends(file: Path, moment: str, seconds: float) -> None:
     [
         ("secret word", "after the key come settings"),
         ("secret name=a name=b", "each once"),
-        ("secret colour=red", "no setting 'colour'; known: name, expires"),
-        ("secret name=a/b", "name cannot be 'a/b'"),
-        ("secret max_concurrent=0", "max_concurrent cannot be '0'"),
-        ("secret tokens_per_minute=1.5", "cannot be '1.5'"),
-        ("secret models=a,,b", "models cannot be"),
+        ("alice secret=", "something else than name, expires"),
+        ("x name=sec/secret", "name cannot have this value"),
+        ("secret max_concurrent=0", "max_concurrent cannot have"),
+        ("secret tokens_per_minute=1.5", "tokens_per_minute cannot have"),
+        ("secret models=a,,b", "models cannot have"),
+        ("x expires=secret", "no date such as"),
+        ("secret expires=9999-12-31", "no date such as"),
         ("secret expires=soon", "no date such as"),
         ("sha256:abc", "64 hexadecimal digits"),
         ("secret\nsecret", "line 2: it has the key of a line before"),
@@ -74,8 +77,13 @@ def test_lines_that_make_no_sense(file: Path, line: str, words: str) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path, file: Path) -> None:
     with pytest.raises(SetupError, match="Is a directory"):
         read_keys(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SetupError, match="no file of text"):
+        read_keys(str(tmp_path / "pipe"))
+    file.write_bytes("\ufeffk".encode())
+    assert read_keys(str(file)) == [AccessKey(digest_of("k"))]
     file.write_bytes(b"\xff")
-    with pytest.raises(SetupError, match="not UTF-8"):
+    with pytest.raises(SetupError, match="no file of text"):
         read_keys(str(file))
 
 
@@ -83,7 +91,11 @@ def test_others_should_not_read_it(file: Path, caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.WARNING):
         read(file, "k")
         assert not caplog.records
-        file.chmod(0o644)
+        for mode in (0o644, 0o602):
+            file.chmod(mode)
+            read(file, "k")
+            assert len(caplog.records) == 1
+            caplog.clear()
         read(file, "k")
     assert "chmod 600" in caplog.text
 
