@@ -29,6 +29,7 @@ from cria.server.errors import (
     is_expected,
 )
 from cria.server.headers import add_headers, check_client_id, current_id, start_clock
+from cria.server.limit_headers import tell_limits
 from cria.server.routes import (
     anthropic,
     chat,
@@ -77,6 +78,7 @@ def create_app(generation: Generation, config: ServerConfig) -> Flask:
             blueprint = resource.make_blueprint(generation, config)
             app.register_blueprint(blueprint, url_prefix=prefix, name=blueprint.name + prefix)
     _guard(app, config)
+    tell_limits(app, generation.admission, config)
     app.register_error_handler(HTTPException, answer_framework_error)
     app.register_error_handler(Exception, answer_error)
     app.after_request(add_headers)

@@ -123,6 +123,7 @@ def _serve(
         generation.engine_address,
         generation.created,
         has_private_store,
+        generation.ledger_fd,
     )
     with serving(listener, generation, server_config), Workers(server_config.num_workers - 1, job):
         generation.wait_ready()

@@ -10,6 +10,7 @@ from cria.api.extras import Extras, Truncated
 from cria.api.logprobs import ScoredToken
 from cria.errors import ClientGone, EngineDied, EngineError, EngineUnavailable, RequestError
 from cria.generation.answer_tokens import Display, TokenTexts
+from cria.generation.engine_link import Turn
 from cria.generation.run import Run, RunHead
 from cria.ipc.messages import (
     CacheLimit,
@@ -115,10 +116,10 @@ def test_cached_tokens_are_those_of_the_first_choice_of_each_prompt() -> None:
 
 def test_the_priority_is_that_of_every_sequence() -> None:
     client = FakeEngineClient()
-    run = Run(RunHead.new("cmpl", "m"), client, priority=-7, service_tier="fast")  # type: ignore[arg-type]  # the fake
+    run = Run(RunHead.new("cmpl", "m"), client, turn=Turn(-7), service_tier="fast")  # type: ignore[arg-type]  # the fake
     run.add_prompt([1], [SamplingParams()] * 2, lambda: OutputProcessor(BYTES, ()))
     run.add_prompt([2], [SamplingParams()], lambda: OutputProcessor(BYTES, ()))
-    assert client.priorities == [-7] * 3
+    assert client.turns == [Turn(-7)] * 3
     assert run.service_tier == "fast"
 
 
