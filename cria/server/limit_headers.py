@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 
 from cria.config import ServerConfig
 from cria.generation.caller import Caller, caller_of, current_caller
+from cria.server.auth import is_open
 
 _PREFIX = "x-ratelimit-"
 
@@ -27,8 +28,9 @@ def tell_limits(app: Flask, admission: Told, config: ServerConfig) -> None:
 
     @app.before_request
     def note_caller() -> None:
-        g.cria_caller = caller_of(g.get("cria_key"), config)
-        current_caller.set(g.cria_caller)
+        if not is_open(request.path):
+            g.cria_caller = caller_of(g.get("cria_key"), config)
+            current_caller.set(g.cria_caller)
 
     @app.after_request
     def add_limits(response: Response) -> Response:

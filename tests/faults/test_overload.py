@@ -13,10 +13,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import openai
+import psutil
 import pytest
 import requests
 
-from tests.real_server import PATIENCE_SECONDS, RealServer, wait_for
+from tests.real_server import PATIENCE_SECONDS, RealServer, command_line, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 
@@ -48,9 +49,9 @@ def ask(server: RealServer, max_tokens: int, **fields: object) -> tuple[requests
     return answer, time.monotonic() - began
 
 
-def open_stream(server: RealServer, **fields: object) -> socket.socket:
+def open_stream(server: RealServer, max_tokens: int = 480, **fields: object) -> socket.socket:
     """A request whose client does not wait for its answer yet."""
-    payload = json.dumps(body(480, stream=True, **fields)).encode()
+    payload = json.dumps(body(max_tokens, stream=True, **fields)).encode()
     url = urlsplit(server.url)
     connection = socket.create_connection((url.hostname, url.port or 80))
     head = f"POST /v1/completions HTTP/1.1\r\nHost: {url.netloc}\r\n"
@@ -128,6 +129,29 @@ def test_who_goes_away_leaves_room_at_once(narrow: RealServer) -> None:
     assert {answer.status_code for answer, _ in outcomes} == {200}, "all of it is given back"
 
 
+def test_what_an_engine_took_along_is_given_back(narrow: RealServer) -> None:
+    streams = [open_stream(narrow) for _ in range(18)]
+    wait_for(narrow.counters, lambda c: c["running"] + c["waiting"] == 18, "a full queue")
+    (engine,) = [
+        child
+        for child in psutil.Process(narrow.process.pid).children()
+        if "cria.engine" in command_line(child)
+    ]
+    engine.kill()
+    engine.wait(PATIENCE_SECONDS)
+    for stream in streams:
+        stream.close()
+    wait_for(
+        lambda: requests.get(f"{narrow.url}/health", timeout=PATIENCE_SECONDS).status_code,
+        lambda status: status == 200,
+        "the next engine",
+    )
+    narrow.wait_until_idle()
+    with ThreadPoolExecutor(18) as pool:
+        outcomes = list(pool.map(lambda _: ask(narrow, 5), range(18)))
+    assert {answer.status_code for answer, _ in outcomes} == {200}
+
+
 def test_the_official_client_comes_again_when_there_is_room(narrow: RealServer) -> None:
     streams = [open_stream(narrow) for _ in range(18)]
     wait_for(narrow.counters, lambda c: c["running"] + c["waiting"] == 18, "a full queue")
@@ -149,7 +173,7 @@ def test_who_waits_too_long_is_told_so_before_an_answer_has_begun(
 ) -> None:
     options = (*OPTIONS, "--queue-timeout", "0.2", "--context-size", "2048")
     with RealServer.start(tiny_gguf, *options, log=tmp_path / "log") as server:
-        runs = [open_stream(server, n=2, max_tokens=2000) for _ in range(4)]
+        runs = [open_stream(server, 2000, n=2) for _ in range(4)]
         wait_for(server.counters, lambda c: c["running"] == 2, "busy slots")
         answer, seconds = ask(server, 5, stream=stream)
         assert answer.status_code == 503

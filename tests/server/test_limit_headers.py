@@ -25,6 +25,10 @@ def make_app(config: ServerConfig, key: AccessKey | None = None) -> tuple[Flask,
 
     tell_limits(app, admission, config)
 
+    @app.get("/health")
+    def health() -> str:
+        return "fine"
+
     @app.get("/")
     def view() -> str:
         callers.append(current_caller.get())
@@ -45,6 +49,7 @@ def test_what_is_left_is_told_on_every_answer() -> None:
     app, _ = make_app(ServerConfig(), KEY)
     client = app.test_client()
     assert client.get("/").headers["x-ratelimit-remaining-requests"] == "1"
+    assert "x-ratelimit-limit-requests" not in client.get("/health").headers, "it needs no key"
     assert client.get("/nowhere").headers["x-ratelimit-remaining-requests"] == "1"
     headers = client.get("/").headers
     assert headers["x-ratelimit-remaining-requests"] == "0"
