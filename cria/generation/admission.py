@@ -173,7 +173,7 @@ class Admission:
 
     def _check(self, caller: Caller, capacity: Capacity, demand: Demand) -> int | None:
         """The caller's row, if it has limits."""
-        self._num_slots = capacity.num_slots
+        self._num_slots = max(1, capacity.num_slots)
         row = self._check_caller(caller, demand.num_tokens) if caller.is_limited else None
         self._check_queue(capacity, demand)
         return row

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -19,6 +21,8 @@ class Caller(NamedTuple):
     tokens_per_minute: int | None = None
     max_concurrent: int | None = None
     """Requests at the same time."""
+    is_patient: bool = False
+    """It may wait as long as it takes: nobody holds a connection open for it."""
 
     @property
     def is_limited(self) -> bool:
@@ -45,6 +49,17 @@ ANYBODY = Caller()
 
 current_caller: ContextVar[Caller] = ContextVar("current_caller", default=ANYBODY)
 """Of the request that is being answered."""
+
+
+@contextmanager
+def patiently(*, is_patient: bool) -> Iterator[None]:
+    """Whether the caller of what is asked for in this block is patient."""
+    caller = current_caller.get()
+    token = current_caller.set(caller._replace(is_patient=is_patient))
+    try:
+        yield
+    finally:
+        current_caller.reset(token)
 
 
 def _number_of(name: str) -> int:

@@ -13,6 +13,7 @@ import fcntl
 import mmap
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -52,6 +53,7 @@ class Ledger:
     def __init__(self, num_processes: int = 1, number: int = 0, fd: int | None = None) -> None:
         """That of process `number`; `fd` is the main process's, for the others."""
         layout = _layout(num_processes)
+        self._lock = threading.Lock()
         self._file = None
         self.fd = -1 if fd is None else fd
         """Of the file that others may inherit; -1 if there are no others."""
@@ -73,14 +75,15 @@ class Ledger:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Nothing in the block may wait: other requests of this process hold the same lock."""
-        if self.fd < 0:
-            yield
-            return
-        fcntl.lockf(self.fd, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self.fd, fcntl.LOCK_UN)
+        with self._lock:  # the file's is for processes, not for threads
+            if self.fd < 0:
+                yield
+                return
+            fcntl.lockf(self.fd, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self.fd, fcntl.LOCK_UN)
 
     @property
     def num_sequences(self) -> int:

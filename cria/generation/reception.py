@@ -47,7 +47,8 @@ class Reception:
 
     def turn(self, level: int) -> Turn:
         """When it is the turn of a request with this priority."""
-        return Turn(level, current_caller.get().id, self._max_wait)
+        caller = current_caller.get()
+        return Turn(level, caller.id, None if caller.is_patient else self._max_wait)
 
     def _capacity(self) -> Capacity:
         info = self._ready()

@@ -6,7 +6,7 @@ import contextvars
 
 from cria.access_key import AccessKey
 from cria.config import ServerConfig
-from cria.generation.caller import ANYBODY, Caller, caller_of, current_caller
+from cria.generation.caller import ANYBODY, Caller, caller_of, current_caller, patiently
 
 
 def test_without_keys_all_are_one() -> None:
@@ -29,8 +29,15 @@ def test_a_keys_own_limits_win() -> None:
     config = ServerConfig(rate_limit_requests=3, rate_limit_tokens=4)
     key = AccessKey("00", "ann", requests_per_minute=9, max_concurrent=2)
     caller = caller_of(key, config)
-    assert caller[1:] == (9, 4, 2)
+    assert caller[1:] == (9, 4, 2, False)
     assert caller.is_limited
+
+
+def test_patience_ends_with_the_block() -> None:
+    before = current_caller.get()
+    with patiently(is_patient=True):
+        assert current_caller.get() == before._replace(is_patient=True)
+    assert current_caller.get() == before
 
 
 def test_it_is_nobody_until_it_is_set() -> None:

@@ -70,6 +70,8 @@ def test_the_caller_is_that_of_the_request() -> None:
     reception = make()
     assert as_caller(caller, lambda: reception.turn(-3)) == Turn(-3, 5, 30.0)
     assert reception.turn(0) == Turn(0, 0, 30.0)
+    patient = caller._replace(is_patient=True)
+    assert as_caller(patient, lambda: reception.turn(0)) == Turn(0, 5, None)
     as_caller(caller, lambda: reception.admit([1], 1))
     with pytest.raises(RateLimited):
         as_caller(caller, reception.check)
