@@ -18,7 +18,7 @@ CriaError
 |   +-- NativeError            a call into llama.cpp failed
 +-- ClientGone                 the client closed its connection; nobody waits for an answer
 +-- SetupError                 the operator's mistake: one sentence, exit code 1
-    +-- ModelFileError         no such file, not a GGUF, or nothing that llama.cpp knows
+    +-- ModelFileError         no such file, or nothing that can be served: exit code 3
     +-- NativeLibraryError     libllama is missing, or not the one that these bindings describe
 
 `server/errors.py` maps the classes to statuses; nothing else does.

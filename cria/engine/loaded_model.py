@@ -8,6 +8,7 @@ from cria.config import EngineConfig
 from cria.constraint.compiler import GrammarCompiler
 from cria.engine.pacing import PrefillPacer
 from cria.ipc.messages import Ready
+from cria.model_file import check_model_file
 from cria.native import devices, library
 from cria.native.grammar_tokenizer import make_grammar_tokenizer, opens_with_blank
 from cria.native.model import Model, ModelOptions
@@ -26,6 +27,7 @@ class LoadedModel:
     ) -> None:
         """Load it; SetupError says why that is impossible."""
         self.config = config
+        check_model_file(config.model_path)
         self._library = library.load()
         self._gpus = devices.gpus(self._library)
         self._options = self._model_options()

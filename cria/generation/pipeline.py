@@ -23,6 +23,7 @@ from cria.config import EngineConfig, ServerConfig
 from cria.engine_environment import engine_environment
 from cria.errors import (
     EngineUnavailable,
+    ModelFileError,
     ModelNotFound,
     RequestError,
     SetupError,
@@ -147,7 +148,7 @@ class Generation:
             raise SetupError(f"The model was not loaded within {timeout} seconds.")
         reason = self._client.status.reason
         if reason is not None:
-            raise SetupError(reason)
+            raise ModelFileError(reason)
 
     def close(self) -> None:
         """End the engine."""

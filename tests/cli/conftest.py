@@ -14,8 +14,9 @@ from msgspec import structs
 import cria.server
 from cria.cli import cria as group
 from cria.config import EngineConfig, ServerConfig
+from tests.model_file.building import gguf
 
-GGUF_HEADER = b"GGUF" + (3).to_bytes(4, "little") + bytes(16)
+GGUF_HEADER = gguf({"general.architecture": "llama"})
 
 
 class RecordingServer:

@@ -27,3 +27,8 @@ class LinkEngine:
         while not self._heard:
             self._heard += map(codec.decode_to_engine, self.transport.receive())
         return self._heard.pop(0)
+
+    def take(self) -> list[ToEngine]:
+        """What has arrived; does not wait."""
+        heard, self._heard = self._heard, []
+        return heard + list(map(codec.decode_to_engine, self.transport.receive(block=False)))
