@@ -93,6 +93,16 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """After SIGTERM, health checks fail for so long while requests are still served."""
     drain_timeout_seconds: float = 25.0
     """For answers that have begun then; Kubernetes kills after 30 seconds."""
+    max_queue: int | None = None
+    """Sequences that may wait for a slot; None: eight for each slot, but not fewer than 64."""
+    max_queue_tokens: int | None = None
+    """Tokens of their prompts and longest answers; None: no more than their contexts hold."""
+    queue_timeout: float = 60.0
+    """Seconds that a request may wait for its beginning."""
+    rate_limit_requests: int | None = None
+    """Of each key in a minute, if it has no limit of its own."""
+    rate_limit_tokens: int | None = None
+    """The same, of prompts and answers together."""
     chat_template: str | None = None
     """A Jinja source that is used instead of the model's own templates."""
     log_level: str = "info"

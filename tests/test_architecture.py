@@ -45,6 +45,7 @@ UNTESTED = {
     "formats/draw.py",
     "cli/bench_options.py",
     "cli/access_options.py",
+    "cli/limit_options.py",
     "cli/options.py",
     "cli/stop_options.py",
     "cli/params.py",

@@ -83,6 +83,8 @@ class EngineCore:
             self._embed(beside_streams=False)
             self._send()
             return
+        if batch.admitted:
+            self._send()  # before anything can go wrong with them
         try:
             self._runner.start(batch)
             self._scheduler.hold(batch)

@@ -218,6 +218,8 @@ def split(output: StepOutput) -> dict[int, StepOutput]:
         share = share_of(request_id)
         share.request_ids.append(request_id & OWN_ID)
         share.token_ids.append(token)
+    for request_id in output.admitted_ids:
+        share_of(request_id).admitted_ids.append(request_id & OWN_ID)
     for each in output.outputs:
         own = msgspec.structs.replace(each, request_id=each.request_id & OWN_ID)
         share_of(each.request_id).outputs.append(own)

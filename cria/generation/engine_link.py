@@ -11,6 +11,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,9 +38,21 @@ from cria.sampling_params import SamplingParams
 logger = logging.getLogger(__name__)
 
 Sink = Callable[[SequenceOutput | EngineError], None]
+"""An output with nothing in it tells that the engine has begun to compute the sequence."""
 EmbeddingSink = Callable[[Embedded | EngineError], None]
 
 JOIN_SECONDS = 6.0
+
+
+class Turn(NamedTuple):
+    """When it is a sequence's: see `Submit`."""
+
+    priority: int = 0
+    tenant: int = 0
+    max_wait: float | None = None
+
+
+ANY_TURN = Turn()
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
@@ -90,13 +103,13 @@ class EngineLink(ABC):
         return self._settled.wait(timeout)
 
     def submit(
-        self, token_ids: list[int], params: SamplingParams, sink: Sink, priority: int = 0
+        self, token_ids: list[int], params: SamplingParams, sink: Sink, turn: Turn = ANY_TURN
     ) -> int:
         """Queue a sequence; `sink` gets its outputs. Returns the id for `cancel`."""
         self._check_ready()
         request_id = next(self._request_ids)
         self._sinks[request_id] = sink
-        self._ask(Submit(request_id, token_ids, params, priority))
+        self._ask(Submit(request_id, token_ids, params, *turn))
         return request_id
 
     def embed(self, inputs: list[list[int]], sink: EmbeddingSink) -> int:
@@ -180,11 +193,7 @@ class EngineLink(ABC):
 
     def _handle(self, message: ToServer) -> None:
         if isinstance(message, StepOutput):
-            self._update(stats=message.stats)
-            for request_id, token in zip(message.request_ids, message.token_ids, strict=False):
-                self._route(SequenceOutput(request_id, (token,)))
-            for output in message.outputs:
-                self._route(output)
+            self._handle_step(message)
         elif isinstance(message, Embedded):
             # None if it was cancelled while this was on its way.
             if sink := self._embedding_sinks.pop(message.request_id, None):
@@ -196,6 +205,15 @@ class EngineLink(ABC):
             self._settled.set()
         elif isinstance(message, LoadFailed):
             self._update(state="down", reason=message.reason)
+
+    def _handle_step(self, message: StepOutput) -> None:
+        self._update(stats=message.stats)
+        for request_id in message.admitted_ids:
+            self._route(SequenceOutput(request_id, ()))
+        for request_id, token in zip(message.request_ids, message.token_ids, strict=False):
+            self._route(SequenceOutput(request_id, (token,)))
+        for output in message.outputs:
+            self._route(output)
 
     def _route(self, output: SequenceOutput) -> None:
         if output.finish_reason is None:

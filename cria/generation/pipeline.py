@@ -28,6 +28,7 @@ from cria.errors import (
     RequestError,
     SetupError,
 )
+from cria.generation.admission import Admission
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
 from cria.generation.constraining import Constraining
 from cria.generation.embedding_pipeline import EmbeddingPipeline
@@ -35,6 +36,7 @@ from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
+from cria.generation.ledger import Ledger
 from cria.generation.limits import (
     check_length,
     check_num_scored,
@@ -43,6 +45,7 @@ from cria.generation.limits import (
     prompt_source,
 )
 from cria.generation.overflow import Overflow, Prompt
+from cria.generation.reception import Reception
 from cria.generation.run import Offload, Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
 from cria.generation.shaping import Shape, Shaping, compiles
@@ -65,8 +68,13 @@ class Generation:
         text: TextSide,
         config: ServerConfig,
         offload: Offload,
+        ledger: Ledger | None = None,
     ) -> None:
         self._client = client
+        self._ledger = ledger or Ledger()
+        self.ledger_fd = self._ledger.fd
+        """What `join` in other processes needs; -1 if there are none."""
+        self.admission = Admission(config, self._ledger)
         self._tokenizer, self._pieces = text.tokenizer, text.pieces
         self._constraining = Constraining(text.make_compiler)
         self._shaping = Shaping(text.formats, self._constraining, text.tokenizer)
@@ -83,8 +91,9 @@ class Generation:
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
         self.model_path = ""
+        self._reception = Reception(self.admission, self.require_ready, config.queue_timeout)
         self.embeddings = EmbeddingPipeline(
-            client, self._tokenizer, text.rerank_prompt, offload, self._check_served
+            client, text, self._reception, offload, self._check_served
         )
 
     @classmethod
@@ -98,7 +107,8 @@ class Generation:
         client = EngineClient(engine_config, environment, rendezvous)
         client.start()
         config = _with_alias(server_config, engine_config.model_path)
-        generation = cls(client, text, config, offload)
+        ledger = Ledger(server_config.num_workers)
+        generation = cls(client, text, config, offload, ledger)
         generation._constraining.prepare()
         generation.model_path = engine_config.model_path
         if rendezvous is not None:
@@ -107,13 +117,19 @@ class Generation:
 
     @classmethod
     def join(
-        cls, model_path: str, engine_address: str, server_config: ServerConfig, *, offload: Offload
+        cls,
+        model_path: str,
+        engine_address: str,
+        server_config: ServerConfig,
+        *,
+        offload: Offload,
+        ledger: Ledger | None = None,
     ) -> Generation:
         """Load the text side, and use the engine of another process that has opened it."""
         text = load_text_side(model_path, server_config.chat_template)
         client = EngineGuest(engine_address)
         client.start()
-        generation = cls(client, text, _with_alias(server_config, model_path), offload)
+        generation = cls(client, text, _with_alias(server_config, model_path), offload, ledger)
         generation._constraining.prepare()
         generation.model_path = model_path
         return generation
@@ -144,6 +160,7 @@ class Generation:
         """End the engine."""
         self._client.close()
         self._heartbeats.close()
+        self._ledger.close()
 
     def model_card(self) -> ModelCard:
         """What `/v1/models` says."""
@@ -174,6 +191,7 @@ class Generation:
     def start_completion(self, request: CompletionRequest) -> Run:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
+        self._reception.check(request.num_candidates * len(request.prompt_list()))
         overflow = self._overflow(request)
         texts = None if request.sampling_params().logprobs is None else self._token_texts
         prompts = []
@@ -185,6 +203,7 @@ class Generation:
     def start_chat(self, request: ChatCompletionRequest) -> Run:
         """Render the conversation and submit all choices."""
         self._check(request)
+        self._reception.check(request.num_candidates)
         overflow = self._overflow(request)
         prompt = self.offload(self._encode_chat, request, overflow)
         display = Display(self._token_texts if request.logprobs else None)
@@ -196,6 +215,7 @@ class Generation:
     def start_score(self, request: ScoreRequest) -> Run:
         """Submit the prompt with each continuation; its choices are the continuations' tokens."""
         info = self._require_generator(request.model)
+        self._reception.check(len(request.continuations))
         scored: list[Scored] = self.offload(scored_prompts, self._tokenizer, request)
         for index, (token_ids, first, _) in enumerate(scored):
             check_length(info, token_ids[:first], "prompt", num_more=0)
@@ -204,11 +224,13 @@ class Generation:
         run = Run(
             RunHead.new("score", self.model_ids[0]),
             self._client,
-            priority=request.priority,
+            turn=self._reception.turn(request.priority),
             offload=self.offload,
         )
         self._heartbeats.add(run)
         make_output = partial(OutputProcessor, self._pieces, ())
+        sizes = [len(token_ids) for token_ids, _, _ in scored]
+        run.ticket = self._reception.admit(sizes, sum(sizes))
         with run.submitting():
             for token_ids, first, text in scored:
                 params = SamplingParams(max_tokens=0, logprobs=1, prompt_logprobs_from=first)
@@ -304,7 +326,7 @@ class Generation:
         run = Run(
             head,
             self._client,
-            priority=request.level,
+            turn=self._reception.turn(request.level),
             service_tier=request.tier_served,
             offload=self.offload,
         )
@@ -313,6 +335,8 @@ class Generation:
         run.warnings += shape.grammar.warnings
         run.constrained_by = shape.grammar.param
         run.tool_kinds = shape.tool_kinds
+        lengths = [len(prompt.token_ids) for prompt, _ in prompts]
+        run.ticket = self._reception.admit_prompts(request, lengths)
         with run.submitting():
             for (prompt, display), num_kept in zip(prompts, kept, strict=True):
                 params = msgspec.structs.replace(params, num_kept=num_kept)

@@ -181,6 +181,7 @@ def _serve(
         generation.engine_address,
         generation.created,
         has_private_store,
+        generation.ledger_fd,
     )
     workers = Workers(server_config.num_workers - 1, job)
     with serving(listener, generation, server_config) as server, workers:

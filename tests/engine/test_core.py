@@ -204,7 +204,7 @@ def test_tokens_do_not_wait_for_an_embedding(bench: Bench) -> None:
 
     bench.embedder.compute = listen  # type: ignore[method-assign]
     bench.step()
-    message = codec.decode_to_server(heard[0])
+    message = codec.decode_to_server(heard[1])  # the first one tells of the admission
     assert isinstance(message, StepOutput) and unpack(message) == [SequenceOutput(1, (1,))]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cria.errors import EngineDied, EngineError, EngineUnavailable, ServerStopping
-from cria.generation.engine_link import EngineLink
+from cria.generation.engine_link import EngineLink, Turn
 from cria.ipc.messages import (
     Cancel,
     Embed,
@@ -167,3 +167,11 @@ def test_closing_tells_those_who_wait_that_the_server_stops(ready: OneConnection
     ready.submit([1], PARAMS, outputs.put)
     ready.close()
     assert isinstance(outputs.get(timeout=30), ServerStopping)
+
+
+def test_a_sequence_that_has_begun_is_an_output_with_nothing_in_it(ready: OneConnection) -> None:
+    outputs: Outputs = queue.Queue()
+    request_id = ready.submit([1], PARAMS, outputs.put, Turn(2, 3, 4.0))
+    assert ready.engine.next() == Submit(request_id, [1], PARAMS, 2, 3, 4.0)
+    ready.engine.tell(StepOutput([], EngineStats(), admitted_ids=[request_id, request_id + 1]))
+    assert outputs.get(timeout=30) == SequenceOutput(request_id, ())
