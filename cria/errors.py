@@ -15,7 +15,9 @@ CriaError
 |   +-- EngineDied             the engine process ended while it worked on the request
 |   +-- QueueTimeout           its turn did not come in time
 |   +-- ServerStopping         the operator stops the server
+|   +-- ModelProducedNan       the model computed no numbers
 |   +-- NativeError            a call into llama.cpp failed
+|       +-- BrokenContext      and nobody knows what state it left
 +-- ClientGone                 the client closed its connection; nobody waits for an answer
 +-- SetupError                 the operator's mistake: one sentence, exit code 1
     +-- ModelFileError         no such file, not a GGUF, or nothing that llama.cpp knows
@@ -149,6 +151,14 @@ class ServerStopping(EngineError):
 
 class NativeError(EngineError):
     """A native function returned what its prototype calls failure."""
+
+
+class BrokenContext(NativeError):
+    """After this the engine process cannot be trusted: it has to be started again."""
+
+
+class ModelProducedNan(EngineError):
+    """The model's output for this request is not numbers; others are not concerned."""
 
 
 class ClientGone(CriaError):

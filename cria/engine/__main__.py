@@ -8,6 +8,7 @@ inherited Unix socket that further front processes connect to. The process says 
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 import time
@@ -20,6 +21,7 @@ from cria.engine.core import EngineCore
 from cria.engine.embedder import Embedder, warnings_of
 from cria.engine.embedding_only import EmbeddingOnly
 from cria.engine.embedding_steps import EmbeddingSteps
+from cria.engine.fault_hooks import FaultHooks, FaultyRunner
 from cria.engine.loaded_model import LoadedModel
 from cria.engine.model_runner import ModelRunner
 from cria.engine.peers import Peers
@@ -47,6 +49,9 @@ def main() -> int:
 def serve(config: EngineConfig, transport: Transport, listener: socket.socket | None = None) -> int:
     """Load and run; the exit code of the process."""
     try:
+        hooks = FaultHooks.from_environment(os.environ)
+        if hooks is not None:
+            hooks.reach("load")
         loaded = LoadedModel(config, _ProgressSender(transport))
         runner = make_runner(loaded)
         embedder = make_embedder(loaded)
@@ -65,7 +70,8 @@ def serve(config: EngineConfig, transport: Transport, listener: socket.socket | 
     )
     # Half of the longest pause is for prompts, half for embeddings.
     embeddings = EmbeddingSteps(embedder, loaded.make_pacer(share=0.5))
-    EngineCore(scheduler, runner, peers, embeddings, compiling).run_forever()
+    steps = runner if hooks is None else FaultyRunner(runner, hooks)
+    EngineCore(scheduler, steps, peers, embeddings, compiling).run_forever()
     return 0
 
 

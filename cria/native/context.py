@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from cria.errors import NativeError, SetupError
+from cria.errors import BrokenContext, NativeError, SetupError
 from cria.native import log, structs
 from cria.native.batch import Batch
 from cria.native.handles import NativeHandle
@@ -119,7 +119,7 @@ class Context(NativeHandle):
             explain_invalid(batch, *self._limits)
         if code:
             log.drain(self.library)
-            raise DecodeError(code)
+            raise decode_error(code)
 
     def wait(self) -> None:
         """Until everything submitted is computed."""
@@ -180,13 +180,26 @@ class DecodeError(NativeError):
     """`llama_decode` returned `code`, not 0."""
 
     def __init__(self, code: int) -> None:
-        super().__init__(f"{DECODE_ERRORS.get(code, 'decoding failed')} (llama_decode: {code})")
+        super().__init__(_explain_code(code))
         self.code = code
 
     @property
     def cache_is_intact(self) -> bool:
         """The cache is as before the call, and the context can go on."""
         return self.code in (1, -1)
+
+
+def decode_error(code: int) -> NativeError:
+    """What a result of `llama_decode` other than 0 means.
+
+    1, 2 and -1: this batch was not computed, and the next one can be. BrokenContext for what is
+    below: nobody knows what state the context is in.
+    """
+    return BrokenContext(_explain_code(code)) if code < -1 else DecodeError(code)
+
+
+def _explain_code(code: int) -> str:
+    return f"{DECODE_ERRORS.get(code, 'decoding failed')} (llama_decode: {code})"
 
 
 def _params(model: Model, options: ContextOptions) -> structs.llama_context_params:

@@ -21,6 +21,7 @@ from cria.errors import (
     EngineError,
     EngineUnavailable,
     ModelNotFound,
+    ModelProducedNan,
     QueueFull,
     QueueTimeout,
     RateLimited,
@@ -56,6 +57,7 @@ FAILURES: dict[type[Exception], Failure] = {
     EngineDied: Failure(503, "server_error", "engine_crashed"),
     QueueTimeout: Failure(503, "unavailable_error", "queue_timeout"),
     ServerStopping: Failure(503, "unavailable_error", "server_shutting_down", {"Retry-After": "1"}),
+    ModelProducedNan: Failure(500, "server_error", "model_produced_nan"),
     EngineError: Failure(500, "server_error", "server_error"),
     # nginx's status for "the client hung up"; nobody reads it but the access log.
     ClientGone: Failure(CLIENT_CLOSED_REQUEST, INVALID_REQUEST),
