@@ -47,6 +47,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     pooling: str = "auto"
     """How an input becomes one vector; auto is what the model was trained with, else the mean."""
     log_level: str = "info"
+    engine_timeout: float = 30.0
+    """Seconds without a sign of life after which the engine process is ended and started again."""
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
@@ -77,4 +79,6 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """Processes that speak HTTP, the main one included; they share one port and one engine."""
     chat_template: str | None = None
     """A Jinja source that is used instead of the model's own templates."""
+    exit_on_crash_loop: bool = False
+    """End the server when engines have ended too often, instead of waiting for some minutes."""
     log_level: str = "info"

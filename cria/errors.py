@@ -152,9 +152,16 @@ class ServerStopping(EngineError):
 class NativeError(EngineError):
     """A native function returned what its prototype calls failure."""
 
+    is_for_batch = False
+    """A batch was not computed; smaller ones, or others, can be."""
+
 
 class BrokenContext(NativeError):
     """After this the engine process cannot be trusted: it has to be started again."""
+
+    def __init__(self, message: str, *, is_for_memory: bool = False) -> None:
+        super().__init__(message)
+        self.is_for_memory = is_for_memory
 
 
 class ModelProducedNan(EngineError):

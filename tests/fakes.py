@@ -20,7 +20,7 @@ from cria.api.rerank import RerankRequest
 from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
 from cria.errors import ClientGone, EngineUnavailable, ModelNotFound
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
 from cria.generation.text_tools import TextTools
 from cria.ipc.messages import EngineStats, Ready
 from cria.prompt.chat_template import ChatTemplate

@@ -126,6 +126,10 @@ class FaultyRunner:
         """Free the cells of all sequences of a batch that failed."""
         self._runner.lose(batch)
 
+    def take_failures(self) -> dict[int, str]:
+        """Of the wrapped one."""
+        return self._runner.take_failures()
+
 
 def parse_fault(text: str) -> Fault:
     """One entry; SetupError if it is none."""
@@ -189,3 +193,4 @@ class _Runner(Protocol):
     def finish(self, batch: ScheduledBatch) -> Tokens: ...
     def logprobs(self, batch: ScheduledBatch) -> StepLogprobs: ...
     def lose(self, batch: ScheduledBatch) -> None: ...
+    def take_failures(self) -> dict[int, str]: ...

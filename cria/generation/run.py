@@ -20,7 +20,7 @@ from cria.api.events import ChoiceDelta, ChoiceFinished, Event, Heartbeat
 from cria.api.extras import Extras, Truncated
 from cria.api.timings import Timings, timings_object, total
 from cria.api.usage import Usage
-from cria.errors import ClientGone, CriaError, EngineError, EngineUnavailable, RequestError
+from cria.errors import ClientGone, CriaError, EngineError, ModelProducedNan, RequestError
 from cria.generation.answer_tokens import PLAIN, Display
 from cria.generation.choice import ChoiceState, Output
 from cria.generation.echo import PromptEcho
@@ -110,10 +110,10 @@ class Run:
 
     @contextmanager
     def submitting(self) -> Iterator[None]:
-        """If the engine goes away while prompts are added, those that were are cancelled."""
+        """If one of the prompts cannot be added, those that were are cancelled."""
         try:
             yield
-        except EngineUnavailable:
+        except CriaError:
             self.cancel()
             raise
 
@@ -240,6 +240,8 @@ class Run:
     def _check(self, output: SequenceOutput) -> None:
         if output.finish_reason is FinishReason.ERROR:
             raise EngineError(f"The engine could not go on: {output.error}.")
+        if output.finish_reason is FinishReason.NAN:
+            raise ModelProducedNan("The model's output for this request is not a number (NaN).")
         if output.finish_reason is FinishReason.REFUSED:
             raise RequestError(
                 f"Invalid '{self.constrained_by}': the answer cannot go on: {output.error}.",

@@ -31,6 +31,8 @@ class FinishReason(str, enum.Enum):
     LENGTH = "length"
     CANCELLED = "cancelled"
     ERROR = "error"
+    NAN = "nan"
+    """The model's logits are not numbers."""
     REFUSED = "refused"
     """The request's grammar cannot be used, or not any further."""
 
@@ -204,6 +206,8 @@ class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):
     stats: EngineStats
     request_ids: list[int] = []
     token_ids: list[int] = []
+    admitted_ids: list[int] = []
+    """Sequences that were in the queue and are computed from now on."""
 
 
 class Embedded(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -90,6 +90,11 @@ class EmbeddingContext(NativeHandle):
             raise decode_error(code)
         self.library.cria_synchronize(self.pointer)
 
+    def count_progress(self, counter: memoryview) -> None:
+        """As `Context.count_progress`."""
+        self._counter = np.frombuffer(counter, np.uint64)
+        self.library.cria_count_progress(self.pointer, self._counter.ctypes.data)
+
     def clear(self) -> None:
         """Forget all sequences; models that see a whole text at once remember none."""
         if self._memory:

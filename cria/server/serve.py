@@ -127,6 +127,9 @@ def _serve(
     with serving(listener, generation, server_config), Workers(server_config.num_workers - 1, job):
         generation.wait_ready()
         say(ready_banner(generation, server_config, address[1]))
+        if server_config.exit_on_crash_loop:
+            generation.wait_lost()
+            raise SetupError("The engine has ended too often; see the log for the reasons.")
         Event().wait()
 
 

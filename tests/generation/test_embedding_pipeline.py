@@ -14,7 +14,7 @@ from cria.api.embeddings import EmbeddingRequest
 from cria.api.rerank import RerankRequest
 from cria.errors import ContextLengthExceeded, ModelNotFound, RequestError
 from cria.generation.embedding_pipeline import EmbeddingPipeline
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
 from cria.ipc.messages import EmbeddingInfo
 from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer

@@ -11,9 +11,11 @@ from flask import Blueprint, Response
 
 from cria.api.health import EngineHealth, Health, Unready, UnreadyError
 from cria.config import ServerConfig
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
 from cria.generation.pipeline import Generation
+from cria.generation.unavailable import unavailable
 from cria.server.answers import json_response
+from cria.server.errors import error_headers
 from cria.server.operations import Operation, describe
 
 READY = Operation(
@@ -31,7 +33,7 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
         if status.state == "ready":
             return json_response(msgspec.json.encode(ready_body(status)))
         response = json_response(msgspec.json.encode(unready_body(status)), 503)
-        response.headers["Retry-After"] = "1"
+        response.headers.update(error_headers(unavailable(status)))
         return response
 
     return blueprint
@@ -60,8 +62,10 @@ def ready_body(status: EngineStatus) -> Health:
 
 
 def unready_body(status: EngineStatus) -> Unready:
-    """Loading, or down with the reason if one is known."""
+    """Loading, silent, or down with the reason if one is known."""
     message = "Loading model"
     if status.state == "down":
         message = status.reason or "The engine is down"
-    return Unready(UnreadyError(message))
+    elif status.state == "unresponsive":
+        message = "The engine gives no sign of life"
+    return Unready(UnreadyError(message, reason=unavailable(status).code or "model_loading"))
