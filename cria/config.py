@@ -49,6 +49,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     pooling: str = "auto"
     """How an input becomes one vector; auto is what the model was trained with, else the mean."""
     log_level: str = "info"
+    engine_timeout: float = 30.0
+    """Seconds without a sign of life after which the engine process is ended and started again."""
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
@@ -105,4 +107,6 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """The same, of prompts and answers together."""
     chat_template: str | None = None
     """A Jinja source that is used instead of the model's own templates."""
+    exit_on_crash_loop: bool = False
+    """End the server when engines have ended too often, instead of waiting for some minutes."""
     log_level: str = "info"

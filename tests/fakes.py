@@ -22,7 +22,7 @@ from cria.api.usage import Usage
 from cria.config import ServerConfig
 from cria.errors import ClientGone, EngineUnavailable, ModelNotFound
 from cria.generation.admission import Admission
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
 from cria.generation.text_tools import TextTools
 from cria.ipc.messages import EngineStats, Ready
 from cria.prompt.chat_template import ChatTemplate

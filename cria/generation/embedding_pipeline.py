@@ -8,7 +8,8 @@ from cria.api.embeddings import EmbeddingRequest, encode_embeddings
 from cria.api.rerank import RerankRequest, encode_ranking
 from cria.errors import ContextLengthExceeded, RequestError
 from cria.generation.embedding_run import EmbeddingRun
-from cria.generation.engine_link import EngineLink, EngineStatus
+from cria.generation.engine_link import EngineLink
+from cria.generation.engine_status import EngineStatus
 from cria.generation.reception import Reception
 from cria.generation.run import Offload
 from cria.ipc.messages import EmbeddingInfo

@@ -22,7 +22,6 @@ from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.engine_environment import engine_environment
 from cria.errors import (
-    EngineUnavailable,
     ModelFileError,
     ModelNotFound,
     RequestError,
@@ -34,7 +33,8 @@ from cria.generation.constraining import Constraining
 from cria.generation.embedding_pipeline import EmbeddingPipeline
 from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
-from cria.generation.engine_link import EngineLink, EngineStatus
+from cria.generation.engine_link import EngineLink
+from cria.generation.engine_status import EngineStatus
 from cria.generation.heartbeats import Heartbeats
 from cria.generation.ledger import Ledger
 from cria.generation.limits import (
@@ -50,6 +50,7 @@ from cria.generation.run import Offload, Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
 from cria.generation.shaping import Shape, Shaping, compiles
 from cria.generation.text_tools import TextTools
+from cria.generation.unavailable import unavailable
 from cria.ipc.messages import Ready
 from cria.ipc.rendezvous import Rendezvous
 from cria.output.detokenizer import text_of
@@ -156,6 +157,10 @@ class Generation:
         if reason is not None:
             raise ModelFileError(reason)
 
+    def wait_lost(self) -> None:
+        """Wait until engines have ended too often; SetupError then, if the server is to end."""
+        self._client.wait_lost()
+
     def close(self) -> None:
         """End the engine."""
         self._client.close()
@@ -177,7 +182,7 @@ class Generation:
         """
         info = self._check_served(model).info
         if info is None:
-            raise EngineUnavailable("The model is loading; try again in a moment.")
+            raise unavailable(self._client.status)
         if not info.can_generate and info.embedding is not None:
             info = msgspec.structs.replace(info, context_size=info.embedding.context_size)
         self._tokenizer.context_size = info.context_size
@@ -245,7 +250,7 @@ class Generation:
             raise ModelNotFound(model)
         status = self._client.status
         if status.state != "ready":
-            raise EngineUnavailable(_why_unavailable(status))
+            raise unavailable(status)
         return status
 
     def _require_generator(self, model: str) -> Ready:
@@ -396,10 +401,3 @@ def _cannot_generate(model: str) -> RequestError:
         param="model",
         code="unsupported_value",
     )
-
-
-def _why_unavailable(status: EngineStatus) -> str:
-    if status.state == "loading":
-        return f"The model is loading ({status.progress:.0%}); try again in a moment."
-    reason = "" if status.reason is None else f"{status.reason} "
-    return f"{reason}The engine is being started again; try again in a moment."

@@ -20,7 +20,14 @@ from cria.api.events import ChoiceDelta, ChoiceFinished, Event, Heartbeat
 from cria.api.extras import Extras, Truncated
 from cria.api.timings import Timings, timings_object, total
 from cria.api.usage import Usage
-from cria.errors import ClientGone, CriaError, EngineError, QueueTimeout, RequestError
+from cria.errors import (
+    ClientGone,
+    CriaError,
+    EngineError,
+    ModelProducedNan,
+    QueueTimeout,
+    RequestError,
+)
 from cria.generation.admission import Ticket, Uncounted
 from cria.generation.answer_tokens import PLAIN, Display
 from cria.generation.choice import ChoiceState, Output
@@ -279,6 +286,8 @@ class Run:
             )
         if output.finish_reason is FinishReason.ERROR:
             raise EngineError(f"The engine could not go on: {output.error}.")
+        if output.finish_reason is FinishReason.NAN:
+            raise ModelProducedNan("The model's output for this request is not a number (NaN).")
         if output.finish_reason is FinishReason.REFUSED:
             raise RequestError(
                 f"Invalid '{self.constrained_by}': the answer cannot go on: {output.error}.",

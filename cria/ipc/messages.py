@@ -31,6 +31,8 @@ class FinishReason(str, enum.Enum):
     LENGTH = "length"
     CANCELLED = "cancelled"
     ERROR = "error"
+    NAN = "nan"
+    """The model's logits are not numbers."""
     REFUSED = "refused"
     """The request's grammar cannot be used, or not any further."""
     EXPIRED = "expired"

@@ -191,11 +191,19 @@ def _serve(
         signals.on_hangup(workers.hang_up)
         notify("READY=1")
         start_watchdog()
+        if server_config.exit_on_crash_loop:
+            gevent.spawn(_end_when_lost, generation, gevent.getcurrent())
         stopping.wait()
         notify("STOPPING=1")
         workers.drain()
         app = server.application
         drain(server, stopping, lambda: workers.num_running() + num_in_background(app))
+
+
+def _end_when_lost(generation: Generation, main: Any) -> None:
+    generation.wait_lost()
+    reason = "The engine has ended too often; see the log for the reasons."
+    gevent.kill(main, SetupError(reason))
 
 
 def serve_until_stopped(server: Server, config: ServerConfig) -> None:

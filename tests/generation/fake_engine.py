@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cria.errors import EngineUnavailable
-from cria.generation.engine_link import ANY_TURN, EmbeddingSink, EngineStatus, Sink, Turn
+from cria.generation.engine_link import ANY_TURN, EmbeddingSink, Sink, Turn
+from cria.generation.engine_status import EngineStatus
 from cria.ipc.messages import Embedded, EmbeddingInfo, FinishReason, Ready, SequenceOutput
 from cria.sampling_params import SamplingParams
 

@@ -16,7 +16,7 @@ from cria.config import ServerConfig
 from cria.errors import ContextLengthExceeded, ModelNotFound, RequestError
 from cria.generation.admission import Admission
 from cria.generation.embedding_pipeline import EmbeddingPipeline
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
 from cria.generation.reception import Reception
 from cria.ipc.messages import EmbeddingInfo
 from cria.prompt.chat_template import ChatTemplate

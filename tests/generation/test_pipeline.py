@@ -25,7 +25,7 @@ from cria.errors import (
     SetupError,
 )
 from cria.generation import limits
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
 from cria.generation.pipeline import Generation, model_name
 from cria.ipc.messages import EmbeddingInfo, FinishReason
 from cria.prompt.chat_template import ChatTemplate

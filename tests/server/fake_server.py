@@ -15,7 +15,7 @@ from typing import Any
 
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import SetupError
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
 from cria.api.events import ChoiceDelta, ChoiceFinished, Heartbeat
 from tests.fakes import HELLO, SILENCE, FakeGeneration, Script
 
