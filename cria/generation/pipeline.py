@@ -6,7 +6,6 @@ found here, before anything is computed and before an answer has begun.
 
 from __future__ import annotations
 
-import os
 import time
 from functools import partial
 from typing import Any
@@ -44,6 +43,7 @@ from cria.generation.limits import (
     clamped,
     prompt_source,
 )
+from cria.generation.model_meta import describe, model_name
 from cria.generation.overflow import Overflow, Prompt
 from cria.generation.reception import Reception
 from cria.generation.run import Offload, Run, RunHead
@@ -363,25 +363,6 @@ class Generation:
         run.warnings = clamped(self.require_ready(), request, longest) + overflow.warnings(prompts)
         run.truncated = overflow.report(prompts)
         run.returns_token_ids = request.return_token_ids
-
-
-def describe(info: Ready) -> Meta:
-    """What the model is, and what it can do."""
-    meta: Meta = {"n_params": info.num_parameters, "size": info.model_bytes}
-    capabilities = []
-    if info.can_generate:
-        capabilities.append("completion")
-        meta |= {"n_ctx": info.context_size, "n_slots": info.num_slots}
-    if info.embedding is not None:
-        capabilities.append("rerank" if info.embedding.pooling == "rank" else "embedding")
-        meta |= {"n_embd": info.embedding.num_dimensions, "pooling": info.embedding.pooling}
-        meta.setdefault("n_ctx", info.embedding.context_size)
-    return meta | {"capabilities": capabilities}
-
-
-def model_name(path: str) -> str:
-    """The id of a model without an alias: its file's name, without the ending."""
-    return os.path.basename(path).removesuffix(".gguf")
 
 
 def _with_alias(config: ServerConfig, path: str) -> ServerConfig:

@@ -26,7 +26,8 @@ from cria.errors import (
 )
 from cria.generation import limits
 from cria.generation.engine_status import EngineStatus
-from cria.generation.pipeline import Generation, model_name
+from cria.generation.model_meta import model_name
+from cria.generation.pipeline import Generation
 from cria.ipc.messages import EmbeddingInfo, FinishReason
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import MakeCompiler, TextSide
