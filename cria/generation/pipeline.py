@@ -25,7 +25,6 @@ from cria.errors import (
     EngineUnavailable,
     ModelFileError,
     ModelNotFound,
-    RequestError,
     SetupError,
 )
 from cria.generation.admission import Admission
@@ -37,7 +36,14 @@ from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
 from cria.generation.ledger import Ledger
-from cria.generation.limits import check_length, check_num_scored, check_num_shown, clamped
+from cria.generation.limits import (
+    cannot_generate,
+    check_length,
+    check_num_scored,
+    check_num_shown,
+    clamped,
+    prompt_source,
+)
 from cria.generation.overflow import Overflow, Prompt
 from cria.generation.reception import Reception
 from cria.generation.run import Offload, Run, RunHead
@@ -245,7 +251,7 @@ class Generation:
     def _require_generator(self, model: str) -> Ready:
         info = self.require_ready(model)
         if not info.can_generate:
-            raise _cannot_generate(model)
+            raise cannot_generate(model)
         return info
 
     def _check(self, request: GenerationRequest) -> None:
@@ -276,7 +282,9 @@ class Generation:
     def _encode_conversation(
         self, request: ChatCompletionRequest, messages: list[dict[str, Any]]
     ) -> list[int]:
-        return self._tokenizer.encode_chat(self.text.render(request, messages))
+        return self._tokenizer.encode_chat(
+            self.text.render(request, messages), prompt_source(request)
+        )
 
     def _overflow(self, request: GenerationRequest) -> Overflow:
         info = self._client.status.info
@@ -304,7 +312,13 @@ class Generation:
         params = request.sampling_params()
         info = self.require_ready()
         for prompt, _ in prompts:
-            check_length(info, prompt.token_ids, param, min(params.max_tokens, 1))
+            check_length(
+                info,
+                prompt.token_ids,
+                param,
+                min(params.max_tokens, 1),
+                made_of=prompt_source(request),
+            )
         check_num_shown(info, request, prompts)
         kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
         shape = self._shape(request, prompts[0][0].token_ids)
@@ -374,14 +388,6 @@ def _for_choice(params: SamplingParams, number: int) -> SamplingParams:
     if params.seed is None or number == 0:
         return params
     return msgspec.structs.replace(params, seed=(params.seed + number) % (2**32 - 1))
-
-
-def _cannot_generate(model: str) -> RequestError:
-    return RequestError(
-        f"The model `{model}` cannot generate text, it only embeds. Use /v1/embeddings.",
-        param="model",
-        code="unsupported_value",
-    )
 
 
 def _why_unavailable(status: EngineStatus) -> str:

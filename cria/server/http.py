@@ -101,6 +101,9 @@ class Handler(pywsgi.WSGIHandler):
     """One connection: its requests one after another, as gevent's handler reads them."""
 
     client_gone = False
+    requests_begun = 0
+    server: Any
+    """gevent's, with `connections`."""
     wsgi_input: RequestBody
 
     def handle(self) -> None:
@@ -112,6 +115,12 @@ class Handler(pywsgi.WSGIHandler):
             super().handle()
         except OSError as error:
             logger.debug("connection from %s ended: %s", self.client_address, error)
+
+    def read_requestline(self) -> Any:
+        with self.server.connections.idle(self.socket, is_fresh=not self.requests_begun):
+            line = super().read_requestline()
+        self.requests_begun += 1
+        return line
 
     def MessageClass(self, *args: Any) -> Any:  # noqa: N802 (gevent's name)
         headers = super().MessageClass(*args)
@@ -148,7 +157,8 @@ class Handler(pywsgi.WSGIHandler):
 
     def handle_one_response(self) -> None:
         super().handle_one_response()
-        if self.client_gone or not self.wsgi_input.skipped_all:
+        is_closing = self.server.connections.is_closing
+        if is_closing or self.client_gone or not self.wsgi_input.skipped_all:
             self.close_connection = True
 
     def _sendall(self, data: bytes) -> None:
