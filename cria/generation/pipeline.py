@@ -23,7 +23,6 @@ from cria.engine_environment import engine_environment
 from cria.errors import (
     ModelFileError,
     ModelNotFound,
-    RequestError,
     SetupError,
 )
 from cria.generation.admission import Admission
@@ -37,6 +36,7 @@ from cria.generation.engine_status import EngineStatus
 from cria.generation.heartbeats import Heartbeats
 from cria.generation.ledger import Ledger
 from cria.generation.limits import (
+    cannot_generate,
     check_length,
     check_num_scored,
     check_num_shown,
@@ -256,7 +256,7 @@ class Generation:
     def _require_generator(self, model: str) -> Ready:
         info = self.require_ready(model)
         if not info.can_generate:
-            raise _cannot_generate(model)
+            raise cannot_generate(model)
         return info
 
     def _check(self, request: GenerationRequest) -> None:
@@ -374,11 +374,3 @@ def _for_choice(params: SamplingParams, number: int) -> SamplingParams:
     if params.seed is None or number == 0:
         return params
     return msgspec.structs.replace(params, seed=(params.seed + number) % (2**32 - 1))
-
-
-def _cannot_generate(model: str) -> RequestError:
-    return RequestError(
-        f"The model `{model}` cannot generate text, it only embeds. Use /v1/embeddings.",
-        param="model",
-        code="unsupported_value",
-    )

@@ -49,12 +49,15 @@ def ask(server: RealServer, max_tokens: int, **fields: object) -> tuple[requests
     return answer, time.monotonic() - began
 
 
-def open_stream(server: RealServer, max_tokens: int = 480, **fields: object) -> socket.socket:
+def open_stream(
+    server: RealServer, max_tokens: int = 480, key: str = "none", **fields: object
+) -> socket.socket:
     """A request whose client does not wait for its answer yet."""
     payload = json.dumps(body(max_tokens, stream=True, **fields)).encode()
     url = urlsplit(server.url)
     connection = socket.create_connection((url.hostname, url.port or 80))
     head = f"POST /v1/completions HTTP/1.1\r\nHost: {url.netloc}\r\n"
+    head += f"Authorization: Bearer {key}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
     connection.sendall(head.encode() + payload)
     return connection
@@ -208,6 +211,31 @@ def test_limits_without_keys_hold_for_all(tiny_gguf: Path, tmp_path: Path) -> No
         assert int(answers[-1].headers["x-ratelimit-remaining-tokens"]) < 1000
         refused = server.post("/v1/chat/completions", {"model": "tiny", "messages": []})
         assert refused.headers["x-ratelimit-limit-requests"] == "3", "on every answer"
+
+
+def test_a_key_that_floods_does_not_hold_up_another(tiny_gguf: Path, tmp_path: Path) -> None:
+    options = (*OPTIONS, "--api-key", "flood", "--api-key", "single")
+    with RealServer.start(tiny_gguf, *options, log=tmp_path / "log") as server:
+        streams = [open_stream(server, key="flood") for _ in range(50)]
+        wait_for(server.counters, lambda c: c["running"] + c["waiting"] >= 48, "the flood")
+        single = {"Authorization": "Bearer single"}
+        answer = server.post("/v1/completions", body(5), headers=single)
+        assert answer.status_code == 200
+        assert server.counters()["waiting"] >= 30, "they were before it, and still wait"
+        for stream in streams:
+            stream.close()
+
+
+def test_the_limits_of_a_key_are_its_own(tiny_gguf: Path, tmp_path: Path) -> None:
+    options = (*OPTIONS, "--api-key", "one", "--api-key", "two", "--rate-limit-requests", "2")
+    with RealServer.start(tiny_gguf, *options, log=tmp_path / "log") as server:
+        found = [
+            server.post("/v1/completions", body(1), headers={"Authorization": f"Bearer {key}"})
+            for key in ("one", "one", "one", "two", "three")
+        ]
+        assert [answer.status_code for answer in found] == [200, 200, 429, 200, 401]
+        assert found[3].headers["x-ratelimit-remaining-requests"] == "1"
+        assert "x-ratelimit-limit-requests" not in found[4].headers
 
 
 def test_several_server_processes_share_one_queue(tiny_gguf: Path, tmp_path: Path) -> None:

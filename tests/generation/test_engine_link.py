@@ -301,7 +301,7 @@ def test_closing_tells_those_who_wait_that_the_server_stops(ready: OneConnection
 
 
 def test_a_sequence_that_has_begun_is_an_output_with_nothing_in_it(ready: OneConnection) -> None:
-    outputs: Outputs = Heard()
+    outputs: Outputs = queue.Queue()
     request_id = ready.submit([1], PARAMS, outputs.put, Turn(2, 3, 4.0))
     assert ready.engine.next() == Submit(request_id, [1], PARAMS, 2, 3, 4.0)
     ready.engine.tell(StepOutput([], EngineStats(), admitted_ids=[request_id, request_id + 1]))
