@@ -45,6 +45,7 @@ UNTESTED = {
     "bench/messages.py",
     "formats/draw.py",
     "cli/bench_options.py",
+    "cli/connection_options.py",
     "cli/options.py",
     "cli/params.py",
     "cli/architectures.py",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from cria.cli.connection_options import connection_options
 from cria.cli.options import serve_options
 from cria.cli.progress import make_progress
 from cria.config import ALL_LAYERS, EngineConfig, ServerConfig
@@ -18,6 +19,7 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @click.command("serve", short_help="Serve a model over HTTP.")
 @click.argument("model", required=False)
 @serve_options
+@connection_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 

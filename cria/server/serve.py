@@ -26,7 +26,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import gevent
 from gevent.event import Event
-from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 from gevent.threadpool import ThreadPool
 
@@ -35,7 +34,8 @@ from cria.errors import SetupError
 from cria.generation.pipeline import Generation
 from cria.server.app import create_app
 from cria.server.banner import ready_banner
-from cria.server.http import Handler
+from cria.server.descriptors import connections_that_fit
+from cria.server.http import Limits, Server
 from cria.server.response_file import kept_responses
 from cria.server.response_service import detach
 from cria.server.workers import WorkerJob, Workers
@@ -43,7 +43,6 @@ from cria.server.workers import WorkerJob, Workers
 Result = TypeVar("Result")
 
 BACKLOG = 1024
-MAX_CONNECTIONS = 1000
 STOP_SECONDS = 0.3
 """For streams to write their last event; idle connections would otherwise hold the stop."""
 NUM_STORE_THREADS = 8
@@ -150,15 +149,18 @@ def serving(
 def make_server(
     listener: socket.socket, generation: Generation, config: ServerConfig
 ) -> WSGIServer:
-    """gevent's server around our handler; a pool, because without one `stop` stops nothing."""
+    """gevent's server around our handler, with the limits of the config."""
     generation.offload_storage = offload_storage
-    return WSGIServer(
+    return Server(
         listener,
         create_app(generation, config),
-        handler_class=Handler,
-        spawn=Pool(MAX_CONNECTIONS),
-        log=None,
-        error_log=logging.getLogger("cria.server.http"),
+        limits=Limits(
+            config.header_timeout,
+            config.body_timeout,
+            config.idle_timeout,
+            config.write_timeout,
+            connections_that_fit(config.max_connections),
+        ),
         # Given here, because gevent would ask the name service for it.
         environ={"SERVER_NAME": config.host},
     )
