@@ -292,7 +292,7 @@ class Server(pywsgi.WSGIServer):
         self.idle: dict[Handler, float] = {}
         """Connections on which nothing is asked, and since when, the oldest first."""
         self._refusals = Pool(MAX_REFUSALS)
-        self._spare = os.open(os.devnull, os.O_RDONLY)
+        self._spare: int | None = os.open(os.devnull, os.O_RDONLY)
         self._warned = -WARN_SECONDS
         super().__init__(
             listener,
@@ -343,8 +343,10 @@ class Server(pywsgi.WSGIServer):
         """Without a descriptor to accept with, a kept one lets us at least say no."""
         self._warn("connections are refused: %s", error.strerror)
         self._make_room()
-        os.close(self._spare)
+        spare, self._spare = self._spare, None
         try:
+            if spare is not None:
+                os.close(spare)
             os.close(self.socket._accept()[0])
         except OSError:
             self._pause()
@@ -353,6 +355,7 @@ class Server(pywsgi.WSGIServer):
                 self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def _pause(self) -> None:
+        logger.debug("accepting is paused")
         self.stop_accepting()
         self._timer = self.loop.timer(self.max_delay)
         self._timer.start(self.start_accepting)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -72,6 +71,7 @@ class TestLimit:
                 error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
                 assert error["code"] == "too_many_connections"
             assert time.monotonic() - started < 1.5
+        wait_for(lambda: self.is_served(small))
         wait_for(lambda: small.running() == 0)
 
     def test_the_longest_idle_connection_makes_room(self, small: FakeServer) -> None:
@@ -96,51 +96,61 @@ class TestLimit:
 class TestDescriptors:
     """`ulimit -n`, and more connections than that."""
 
-    def start(self, log: Path, limit: int, **settings: Any) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.server.fake_server", json.dumps(settings)],
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            stderr=log.open("w"),
-            text=True,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
-        )
+    @contextmanager
+    def start(self, log: Path, limit: int) -> Generator[FakeServer, None, None]:
+        program = f'ulimit -n {limit}; exec "$0" -m tests.server.fake_server'
+        with log.open("w") as errors:
+            process = subprocess.Popen(
+                ["bash", "-c", program, sys.executable],
+                cwd=REPOSITORY,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        with process:
+            try:
+                yield FakeServer(process, read_port(process), log)
+            finally:
+                process.kill()
 
     def test_it_serves_as_many_as_fit_and_recovers(self, tmp_path: Path) -> None:
         log = tmp_path / "log"
-        with self.start(log, 64) as process:
-            try:
-                server = FakeServer(process, read_port(process), log)
-                with ExitStack() as stack:
-                    for _ in range(200):
-                        stack.enter_context(server.connect())
-                wait_for(lambda: TestLimit().is_served(server))
-            finally:
-                process.kill()
+        with self.start(log, 64) as server:
+            with ExitStack() as stack:
+                for _ in range(200):
+                    stack.enter_context(server.connect())
+            wait_for(lambda: TestLimit().is_served(server))
         assert "may open 64 files here" in log.read_text()
         assert "Traceback" not in log.read_text()
 
     def test_it_survives_having_none_left(self, tmp_path: Path) -> None:
-        """The limit falls under what is open, so that nothing can be accepted."""
-        with fake_server(tmp_path / "log") as server:
+        """The limit falls to what is open, so that next to nothing can be accepted."""
+        log_level = "debug"  # else nothing is said of a pause
+        with fake_server(tmp_path / "log", log_level=log_level) as server, ExitStack() as stack:
             pid = server.process.pid
+            server.running()
             before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (5, before[1]))
-            for _ in range(50):
-                with server.connect() as sock:
-                    assert self.is_closed(sock)
+            most = max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most + 1, before[1]))
+            asking = [stack.enter_context(server.connect()) for _ in range(60)]
+            wait_for(lambda: sum(map(self.is_closed, asking)) > 40)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (2, before[1]))
+            asking = [stack.enter_context(server.connect()) for _ in range(10)]
+            wait_for(lambda: "paused" in server.log.read_text())
             resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
             wait_for(lambda: TestLimit().is_served(server))
-            assert "Traceback" not in server.log.read_text()
-            assert server.log.read_text().count("connections are refused") == 1
+            log = server.log.read_text()
+        assert "Traceback" not in log
+        assert log.count("connections are refused") <= 2
 
     def is_closed(self, sock: socket.socket) -> bool:
+        sock.setblocking(False)
         try:
             return sock.recv(1) == b""
+        except BlockingIOError:
+            return False
         except ConnectionResetError:
             return True
-        except TimeoutError:
-            return False
 
 
 def test_a_flood_of_connections_leaves_nothing_open(tmp_path: Path) -> None:
@@ -165,18 +175,15 @@ def test_a_thousand_requests_on_one_connection(tmp_path: Path) -> None:
         wait_for(lambda: server.log.read_text().count("GET /health 200") == 1000)
 
 
+@pytest.mark.skipif(shutil.which("ss") is None, reason="there is no ss here")
 def test_keep_alive_probes_find_machines_that_are_gone(tmp_path: Path) -> None:
     with fake_server(tmp_path / "log") as server, server.connect() as sock:
         health(sock)
         port = sock.getsockname()[1]
-        shown = (
-            subprocess.run(["ss", "-tno", "dport", "=", f":{port}"], capture_output=True, text=True)
-            if Path("/usr/bin/ss").exists() or Path("/bin/ss").exists()
-            else None
+        found = subprocess.run(
+            ["ss", "-tno", "dport", "=", f":{port}"], capture_output=True, text=True, check=True
         )
-        if shown is None:
-            pytest.skip("there is no ss here")
-        assert "timer:(keepalive,59sec" in shown.stdout or "timer:(keepalive,1min" in shown.stdout
+        assert "timer:(keepalive," in found.stdout
 
 
 @pytest.mark.slow
@@ -235,7 +242,13 @@ class TestDisconnect:
 
     def ask(self, server: RealServer, *, stream: bool, length: int = 400) -> socket.socket:
         body = json.dumps(
-            {"prompt": "Hi", "max_tokens": length, "stream": stream, "ignore_eos": True}
+            {
+                "model": "tiny",
+                "prompt": "Hi",
+                "max_tokens": length,
+                "stream": stream,
+                "ignore_eos": True,
+            }
         )
         sock = self.connect(server)
         sock.sendall(lines(b"Host: localhost", b"Content-Length: %d" % len(body)) + body.encode())
@@ -259,7 +272,6 @@ class TestDisconnect:
         waiting = [self.ask(server, stream=False) for _ in range(9)]
         for sock in waiting:
             sock.close()
-        threading.Event().wait(0)
         first.close()
         server.wait_until_idle()
         with self.ask(server, stream=False, length=1) as last:
