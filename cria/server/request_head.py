@@ -63,14 +63,14 @@ class BadHead(Exception):
 def check_unfinished(data: bytes | bytearray, start: int) -> None:
     """BadHead as soon as nothing that may follow makes the head valid; bytes before `start` are
     checked already."""
-    if len(data) > MAX_HEAD:
-        raise _head_too_large()
     if _BARE_LF.search(data, start):
         raise BadHead(400, "A line ends without a carriage return.")
     end = data.find(b"\r\n")
     if end >= 0:
         if end + 2 > start:
             parse_request_line(bytes(data[:end]))
+        if len(data) > MAX_HEAD:
+            raise _head_too_large()
     elif len(data) > MAX_REQUEST_LINE:
         raise _line_too_long()
     elif _NOT_IN_LINE.search(data, max(0, start - 1)):
