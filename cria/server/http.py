@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import gevent
-from gevent import pywsgi
+from gevent import monkey, pywsgi
 from gevent.pool import Pool
 
 from cria.server.errors import CLIENT_CLOSED_REQUEST, UNEXPECTED_MESSAGE
@@ -54,6 +54,8 @@ WARN_SECONDS = 10.0
 HOP_HEADERS = frozenset({"upgrade", "http2-settings"})
 UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+close_now = monkey.get_original("os", "close")
+"""gevent's own waits until the loop has come round."""
 TOO_MANY = "All connections of this server are in use."
 
 
@@ -346,8 +348,8 @@ class Server(pywsgi.WSGIServer):
         spare, self._spare = self._spare, None
         try:
             if spare is not None:
-                os.close(spare)
-            os.close(self.socket._accept()[0])
+                close_now(spare)
+            close_now(self.socket._accept()[0])
         except OSError:
             self._pause()
         finally:
