@@ -18,6 +18,7 @@ from cria.errors import CriaError, ModelFileError
 COMMANDS = {
     "bench": "cria.cli.bench",
     "convert": "cria.cli.convert",
+    "keys": "cria.cli.keys",
     "serve": "cria.cli.serve",
 }
 

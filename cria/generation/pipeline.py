@@ -35,7 +35,13 @@ from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink, EngineStatus
 from cria.generation.heartbeats import Heartbeats
-from cria.generation.limits import check_length, check_num_scored, check_num_shown, clamped
+from cria.generation.limits import (
+    check_length,
+    check_num_scored,
+    check_num_shown,
+    clamped,
+    prompt_source,
+)
 from cria.generation.overflow import Overflow, Prompt
 from cria.generation.run import Offload, Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
@@ -254,7 +260,9 @@ class Generation:
     def _encode_conversation(
         self, request: ChatCompletionRequest, messages: list[dict[str, Any]]
     ) -> list[int]:
-        return self._tokenizer.encode_chat(self.text.render(request, messages))
+        return self._tokenizer.encode_chat(
+            self.text.render(request, messages), prompt_source(request)
+        )
 
     def _overflow(self, request: GenerationRequest) -> Overflow:
         info = self._client.status.info
@@ -282,7 +290,13 @@ class Generation:
         params = request.sampling_params()
         info = self.require_ready()
         for prompt, _ in prompts:
-            check_length(info, prompt.token_ids, param, min(params.max_tokens, 1))
+            check_length(
+                info,
+                prompt.token_ids,
+                param,
+                min(params.max_tokens, 1),
+                made_of=prompt_source(request),
+            )
         check_num_shown(info, request, prompts)
         kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
         shape = self._shape(request, prompts[0][0].token_ids)

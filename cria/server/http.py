@@ -25,12 +25,12 @@ import gevent
 from gevent import monkey, pywsgi
 from gevent.pool import Pool
 
+from cria.server.draining import Connections
 from cria.server.errors import CLIENT_CLOSED_REQUEST, UNEXPECTED_MESSAGE
 from cria.server.peer import (
     bound_buffer,
     is_closed_by_peer,
     prepare,
-    raw,
     reset_on_close,
 )
 from cria.server.raw_answer import printable, raw_error
@@ -103,8 +103,9 @@ class Handler(pywsgi.WSGIHandler):
     """One connection: its requests one after another."""
 
     client_gone = False
+    requests_begun = 0
     head: RequestHead
-    server: Server
+    server: BoundedServer
     wsgi_input: Any
     """A RequestBody."""
     rfile: Any
@@ -113,7 +114,7 @@ class Handler(pywsgi.WSGIHandler):
     client_address: Any
     code: Any
 
-    def __init__(self, sock: Any, address: Any, server: Server) -> None:
+    def __init__(self, sock: Any, address: Any, server: BoundedServer) -> None:
         super().__init__(sock, address, server, SocketReader(sock))  # type: ignore[call-arg]
         self.limits = server.limits
 
@@ -149,12 +150,9 @@ class Handler(pywsgi.WSGIHandler):
         return False
 
     def _read_head(self) -> RequestHead | None:
-        idle = self.server.idle
-        idle[self] = time.monotonic()
-        try:
+        with self.server.connections.idle(self.socket, is_fresh=not self.requests_begun):
             begun = self.rfile.wait(self.limits.idle_timeout)
-        finally:
-            idle.pop(self, None)
+        self.requests_begun += 1
         self.time_start = time.time()
         try:
             data = self.rfile.read_head(self.limits.header_timeout) if begun else None
@@ -222,7 +220,7 @@ class Handler(pywsgi.WSGIHandler):
 
     def handle_one_response(self) -> None:
         super().handle_one_response()
-        if self.client_gone:
+        if self.client_gone or self.server.connections.is_closing:
             self.close_connection = True
 
     def _sendall(self, data: bytes) -> None:
@@ -283,7 +281,7 @@ class Handler(pywsgi.WSGIHandler):
             logger.error("a request failed outside of the application", exc_info=(t, v, tb))
 
 
-class Server(pywsgi.WSGIServer):
+class BoundedServer(pywsgi.WSGIServer):
     """gevent's server around our handler, with at most `limits.max_connections`."""
 
     pool: Any
@@ -291,8 +289,7 @@ class Server(pywsgi.WSGIServer):
 
     def __init__(self, listener: Any, application: Any, *, limits: Limits, **settings: Any) -> None:
         self.limits = limits
-        self.idle: dict[Handler, float] = {}
-        """Connections on which nothing is asked, and since when, the oldest first."""
+        self.connections = Connections()
         self._refusals = Pool(MAX_REFUSALS)
         self._spare: int | None = os.open(os.devnull, os.O_RDONLY)
         self._warned = -WARN_SECONDS
@@ -321,19 +318,10 @@ class Server(pywsgi.WSGIServer):
             self._warn("more than %d connections are refused", self.limits.max_connections)
             self._refuse(sock)
             return
-        sock.settimeout(self.limits.header_timeout)  # for a TLS handshake
         super().do_handle(*args)
 
     def _make_room(self) -> bool:
-        """End the connection that has been idle longest; whether there was one."""
-        for handler, since in self.idle.items():
-            if time.monotonic() - since < IDLE_GRACE_SECONDS:
-                break
-            del self.idle[handler]
-            with suppress(OSError):
-                raw(handler.socket).shutdown(socket.SHUT_RD)
-            return True
-        return False
+        return self.connections.end_oldest(IDLE_GRACE_SECONDS)
 
     def _refuse(self, sock: Any) -> None:
         if self._refusals.full() or self.ssl_enabled:

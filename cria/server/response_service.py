@@ -143,6 +143,13 @@ def service() -> ResponseService:
     return found
 
 
+def num_in_background(app: object) -> int:
+    """How many responses an application makes for which no connection waits."""
+    assert isinstance(app, App)
+    found: ResponseService | None = app.extensions.get(_NAME)
+    return found.background.num_running() if found and found.background else 0
+
+
 def detach(app: object) -> None:
     """End the service of an application that answers no more."""
     assert isinstance(app, App)

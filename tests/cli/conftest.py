@@ -30,6 +30,9 @@ class RecordingServer:
     def prepare(self, log_level: str) -> None:
         self.calls.append("prepare")
 
+    def check_access(self, config: ServerConfig) -> None:
+        self.calls.append("check_access")
+
     def bind(self, host: str, port: int) -> str:
         self.calls.append(f"bind {host} {port}")
         return "listener"

@@ -56,8 +56,8 @@ def load(*paths: Path) -> list[str]:
     return outcomes
 
 
-def serve(path: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cria", "serve", str(path), "--port", "0"]
+def serve(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cria", "serve", str(path), "--port", "0", *options]
     return subprocess.run(
         command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE_SECONDS
     )

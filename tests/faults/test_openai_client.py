@@ -17,6 +17,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 from werkzeug.serving import make_server
 
+from cria.access_key import hashed
 from cria.api.chat import ChatCompletionRequest
 from cria.api.events import ChoiceDelta
 from cria.config import ServerConfig
@@ -187,7 +188,7 @@ def test_what_does_not_get_better_is_named(
 
 def test_a_wrong_key_another_sites_page_and_a_wrong_path() -> None:
     generation = Failing()
-    with serving(generation, api_keys=(KEY,)) as url:
+    with serving(generation, keys=(hashed(KEY),)) as url:
         with Counted(url, key="another") as stranger, pytest.raises(openai.AuthenticationError):
             stranger.ask()
         with Counted(url) as counted:

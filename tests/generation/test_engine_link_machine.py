@@ -83,7 +83,7 @@ class LinkMachine(RuleBasedStateMachine):
         """What this engine was asked for, and has not ended."""
         self.embeds: set[int] = set()
         self.waiting: dict[int, Waiting] = {}
-        self.told_token = 0
+        self.num_asked = self.told_token = 0
         self.an_engine_comes()
 
     @precondition(lambda self: self.engine is None)
@@ -110,11 +110,12 @@ class LinkMachine(RuleBasedStateMachine):
     @rule(embeds=st.booleans())
     def ask(self, embeds: bool) -> None:
         waiting = Waiting()
+        self.num_asked += 1  # all of them differ, so that none is suspected of another's deeds
         try:
             if embeds:
-                number = self.link.embed([[1]], waiting.news.append)
+                number = self.link.embed([[self.num_asked]], waiting.news.append)
             else:
-                number = self.link.submit([1], SamplingParams(), waiting.news.append)
+                number = self.link.submit([self.num_asked], SamplingParams(), waiting.news.append)
         except EngineUnavailable:
             assert self.engine is None, "refused although there is an engine"
             assert not waiting.news, "refused, and told something"

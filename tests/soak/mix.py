@@ -173,8 +173,8 @@ def _prompt(rng: random.Random) -> str:
 
 
 def _format(rng: random.Random) -> dict[str, Any]:
-    """One of twenty schemas two times of three, else one that nobody has sent before."""
-    number = rng.randrange(20) if rng.random() < 2 / 3 else rng.randrange(20, 2**40)
+    """One of twenty schemas, or, one time of twenty, one that nobody has sent before."""
+    number = rng.randrange(20) if rng.random() < 0.95 else rng.randrange(20, 2**40)
     return schema_format(number)
 
 

@@ -17,7 +17,7 @@ from tests.faults.same_state import ServerState, differences, is_quiet, observe
 from tests.real_server import wait_for
 from tests.soak import invariants
 from tests.soak.clients import CrowdProcess
-from tests.soak.disturb import cancel_milliseconds, disturb
+from tests.soak.disturb import cancel_milliseconds, disturb, fill_caches
 from tests.soak.probes import Probes
 from tests.soak.report import Figures
 from tests.soak.settings import Settings
@@ -98,6 +98,8 @@ class _Soak:
 
     def run(self) -> None:
         """Until the time is over; then once more, after silence."""
+        if self._settings.minutes >= invariants.LONG_LIFE_MINUTES:
+            fill_caches(self._target)
         self._check()
         now = time.monotonic()
         end = now + self._settings.minutes * 60

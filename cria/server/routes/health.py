@@ -1,7 +1,8 @@
-"""GET /health: whether an engine is ready, and its counters.
+"""GET /health, /livez, /readyz: whether to send requests here, and whether to start it again.
 
 The shape is llama-server's, so that its users' probes work: 200 `{"status":"ok"}` with more members
-beside it, or 503 with an error object whose code is the number 503.
+beside it, or 503 with an error object whose code is the number 503. `/readyz` says the same in
+short. `/livez` fails only where a new process would help.
 """
 
 from __future__ import annotations
@@ -9,16 +10,26 @@ from __future__ import annotations
 import msgspec
 from flask import Blueprint, Response
 
-from cria.api.health import EngineHealth, Health, Unready, UnreadyError
+from cria.api.health import EngineHealth, Health, Probe, Unready, UnreadyError
 from cria.config import ServerConfig
 from cria.generation.engine_link import EngineStatus
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
+from cria.server.draining import is_draining
 from cria.server.operations import Operation, describe
 
 READY = Operation(
     "Say whether the engine is ready; needs no key.", answer=Health, failures={"503": Unready}
 )
+READY_PROBE = Operation(
+    "Say whether requests are welcome; needs no key.", answer=Probe, failures={"503": Unready}
+)
+LIVE_PROBE = Operation(
+    "Say whether the server works or will again; needs no key.",
+    answer=Probe,
+    failures={"503": Unready},
+)
+SHUTTING_DOWN = "The server is shutting down"
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
@@ -28,13 +39,38 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     @describe(READY)
     def health() -> Response:
         status = generation.status()
-        if status.state == "ready":
-            return json_response(msgspec.json.encode(ready_body(status)))
-        response = json_response(msgspec.json.encode(unready_body(status)), 503)
-        response.headers["Retry-After"] = "1"
-        return response
+        if reason := why_unready(status):
+            return unready(reason)
+        return json_response(msgspec.json.encode(ready_body(status)))
+
+    @blueprint.get("/readyz", strict_slashes=False)
+    @describe(READY_PROBE)
+    def readyz() -> Response:
+        if reason := why_unready(generation.status()):
+            return unready(reason)
+        return json_response(msgspec.json.encode(Probe("ready")))
+
+    @blueprint.get("/livez", strict_slashes=False)
+    @describe(LIVE_PROBE)
+    def livez() -> Response:
+        status = generation.status()
+        if is_dead(status):
+            return unready(why_unready(status) or SHUTTING_DOWN)
+        return json_response(msgspec.json.encode(Probe("live")))
 
     return blueprint
+
+
+def unready(reason: str) -> Response:
+    """A 503 with llama-server's error object."""
+    response = json_response(msgspec.json.encode(Unready(UnreadyError(reason))), 503)
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+def is_dead(status: EngineStatus) -> bool:
+    """Whether no engine will ever be ready: the first load has failed."""
+    return status.state == "down" and status.reason is not None and status.info is None
 
 
 def ready_body(status: EngineStatus) -> Health:
@@ -59,9 +95,12 @@ def ready_body(status: EngineStatus) -> Health:
     return Health("ok", engine)
 
 
-def unready_body(status: EngineStatus) -> Unready:
-    """Loading, or down with the reason if one is known."""
-    message = "Loading model"
+def why_unready(status: EngineStatus) -> str | None:
+    """Stopping, loading, or down with the reason if one is known; None if it is ready."""
+    if is_draining():
+        return SHUTTING_DOWN
+    if status.state == "ready":
+        return None
     if status.state == "down":
-        message = status.reason or "The engine is down"
-    return Unready(UnreadyError(message))
+        return status.reason or "The engine is down"
+    return "Loading model"
