@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,13 +29,14 @@ from cria.server.errors import CLIENT_CLOSED_REQUEST, UNEXPECTED_MESSAGE
 from cria.server.peer import (
     bound_buffer,
     is_closed_by_peer,
+    linger,
     prepare,
     reset_on_close,
 )
 from cria.server.raw_answer import printable, raw_error
-from cria.server.request_body import MAX_SKIPPED, RequestBody
+from cria.server.request_body import RequestBody
 from cria.server.request_head import BadHead, RequestHead, parse_head
-from cria.server.socket_reader import BLOCK, SocketReader
+from cria.server.socket_reader import SocketReader
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("cria.access")
@@ -380,20 +380,3 @@ def refuse_connection(sock: Any) -> None:
         sock.settimeout(LINGER_SECONDS)
         sock.sendall(answer)
         linger(sock, LINGER_SECONDS)
-
-
-def linger(sock: Any, seconds: float) -> None:
-    """End our half, and take a little more of what the client is still sending.
-
-    Closing while bytes are unread resets the connection: the client would lose our answer.
-    """
-    deadline = time.monotonic() + seconds
-    left = MAX_SKIPPED
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_WR)
-        while left > 0 and (pause := deadline - time.monotonic()) > 0:
-            sock.settimeout(pause)
-            data = sock.recv(min(left, BLOCK))
-            if not data:
-                return
-            left -= len(data)

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
+from contextlib import suppress
 from typing import Any
 
 TCP_ESTABLISHED = 1  # of linux/tcp_states.h; struct tcp_info begins with the state
 KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 """Seconds of silence, the same by macOS's name, seconds between probes, probes."""
+MAX_LINGERED = 256 * 1024
+"""Bytes that are taken for nothing at a connection's end."""
 STREAM_BUFFER = 64 * 1024
 """Bytes of a stream that the kernel holds for a client that does not read; Linux doubles them."""
 
@@ -62,3 +66,20 @@ def is_established(sock: Any) -> bool:
         return True
     state: int = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
     return state == TCP_ESTABLISHED
+
+
+def linger(sock: Any, seconds: float) -> None:
+    """End our half, and take a little more of what the client is still sending.
+
+    Closing while bytes are unread resets the connection: the client would lose our answer.
+    """
+    deadline = time.monotonic() + seconds
+    left = MAX_LINGERED
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while left > 0 and (pause := deadline - time.monotonic()) > 0:
+            sock.settimeout(pause)
+            data = sock.recv(min(left, 65536))
+            if not data:
+                return
+            left -= len(data)

@@ -70,3 +70,18 @@ def test_options(pair: Pair) -> None:
     assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * peer.STREAM_BUFFER
     linger = ours.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)
     assert struct.unpack("ii", linger) == (1, 0)
+
+
+def test_lingering_ends_our_half_and_takes_a_little(pair: Pair) -> None:
+    ours, theirs = pair
+    theirs.sendall(b"x" * 100_000)
+    theirs.shutdown(socket.SHUT_WR)
+    peer.linger(ours, 5.0)
+    assert ours.recv(1) == b""
+    assert theirs.recv(1) == b""
+
+
+def test_lingering_has_an_end(pair: Pair) -> None:
+    ours, theirs = pair
+    peer.linger(ours, 0.05)
+    assert theirs.recv(1) == b""
