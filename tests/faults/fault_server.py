@@ -32,9 +32,9 @@ def faulty(
             yield server
 
 
-def engine_of(server: RealServer) -> psutil.Process | None:
-    """The engine process, if there is one now."""
-    children = psutil.Process(server.process.pid).children()
+def engine_of(server_pid: int) -> psutil.Process | None:
+    """The engine process of a server, if there is one now."""
+    children = psutil.Process(server_pid).children()
     return next((child for child in children if "cria.engine" in command_line(child)), None)
 
 
