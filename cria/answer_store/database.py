@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cria.errors import SetupError
+from cria.errors import SetupError, StoreUnwritable
 
 APPLICATION_ID = 0x43524941
 """`CRIA`: what SQLite files of this program say in their header."""
 VERSION = 1
 BUSY_SECONDS = 30.0
 """How long to wait for another process that writes; nobody writes for long."""
+NO_ROOM = ("disk is full", "disk I/O error", "readonly database")
+"""SQLite's words; the errors have no codes before Python 3.11."""
 
 _SCHEMA = """
 CREATE TABLE responses (
@@ -67,27 +69,31 @@ class Database:
                 connection.execute("PRAGMA journal_mode = WAL")
             with self.writing() as connection:
                 _prepare(connection, path)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, StoreUnwritable) as error:
             self.close()
-            reason = error.strerror if isinstance(error, OSError) else None
+            reason = error.strerror if isinstance(error, OSError) else error.__cause__
             raise SetupError(
                 f"The store of responses {path} cannot be used: {reason or error}."
             ) from error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection on which every statement is a transaction of its own."""
-        connection = self._take()
-        try:
-            yield connection
-        except BaseException:
-            connection.close()
-            raise
+        """A connection on which every statement is a transaction of its own.
+
+        StoreUnwritable if the disk is full: readers too write, to the file that they share.
+        """
+        with _no_room_named():
+            connection = self._take()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
         self._idle.append(connection)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """All statements are done, or none is."""
+        """All statements are done, or none is; StoreUnwritable if the disk is full."""
         with self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -111,6 +117,16 @@ class Database:
             return self._idle.pop()
         except IndexError:
             return _connect(self.path)
+
+
+@contextmanager
+def _no_room_named() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if not any(words in str(error) for words in NO_ROOM):
+            raise
+        raise StoreUnwritable(f"The store of responses cannot be used: {error}.") from error
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,12 +16,14 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from cria.api.json_gate import check_depths, check_keys, check_shape, place
 from cria.api.unsupported import Refusal, refuse_unsupported
 from cria.api.violations import request_error
 from cria.errors import RequestError
 
 MAX_WARNINGS = 32
 MAX_WARNING_LENGTH = 100
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class RequestBody(msgspec.Struct, kw_only=True):
@@ -76,22 +79,45 @@ _json = msgspec.json.Decoder(float_hook=_number)
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:
+    is_deep = check_shape(body)
+    text = body.removeprefix(codecs.BOM_UTF8)
     try:
         # msgspec checks only the strings that it looks into: check all of the body here.
-        fields = _json.decode(body.decode("utf-8-sig"))
+        fields = _json.decode(text.decode())
     except ValueError as error:
-        reason, _, _ = str(error).partition(" - at `")
-        raise RequestError(
-            f"We could not parse the JSON body of your request: {reason[:200]}. "
-            "The body has to be one JSON object in UTF-8."
-        ) from None
+        raise _invalid(text, error) from None
     except RecursionError:
         raise RequestError(
-            "The JSON body of your request is nested too deeply. Send a flatter object."
+            "The JSON body of your request is nested too deeply. Send a flatter object.",
+            code="json_too_deep",
         ) from None
     if not isinstance(fields, dict):
-        raise RequestError("The body of your request has to be a JSON object: {...}.")
+        raise RequestError(
+            "The body of your request has to be a JSON object: {...}.", code="invalid_json"
+        )
+    check_keys(text, fields)
+    if is_deep:
+        check_depths(fields)
     return fields
+
+
+def _invalid(text: bytes, error: ValueError) -> RequestError:
+    """What is wrong with a text that is no JSON, and where if that is known."""
+    reason, _, _ = str(error).partition(" - at `")
+    found = re.fullmatch(r"JSON is malformed: (?P<reason>.*) \(byte (?P<offset>\d+)\)", reason)
+    if isinstance(error, UnicodeDecodeError):
+        reason = f"it is no UTF-8 ({place(text, error.start)})"
+    elif found:
+        reason = f"{found['reason']} ({place(text, int(found['offset']))})"
+    elif _HALF_PAIR.search(text):
+        reason = "it has one half of a surrogate pair, or it ends early"
+    elif reason == "Input data was truncated":
+        reason = f"it ends early ({place(text, len(text))})" if text else "it is empty"
+    return RequestError(
+        f"We could not parse the JSON body of your request: {reason[:200]}. "
+        "The body has to be one JSON object in UTF-8.",
+        code="invalid_json",
+    )
 
 
 @cache

@@ -42,6 +42,12 @@ class Unready(msgspec.Struct):
     error: UnreadyError
 
 
+class Probe(msgspec.Struct):
+    """`/livez` and `/readyz`: the status is `live` or `ready`."""
+
+    status: str
+
+
 class Health(msgspec.Struct):
     """The engine is ready."""
 

@@ -13,13 +13,17 @@ import click
 
 from cria import __version__
 from cria.cli.architectures import is_architecture
-from cria.errors import CriaError
+from cria.errors import CriaError, ModelFileError
 
 COMMANDS = {
     "bench": "cria.cli.bench",
     "convert": "cria.cli.convert",
+    "keys": "cria.cli.keys",
     "serve": "cria.cli.serve",
 }
+
+MODEL_FILE_CODE = 3
+"""The exit code if it is the model that cannot be served: starting again will not help."""
 
 
 class CriaGroup(click.Group):
@@ -58,5 +62,10 @@ def main() -> None:
     try:
         cria(prog_name="cria")
     except CriaError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+        click.echo(f"Error: {printable(str(error))}", err=True)
+        sys.exit(MODEL_FILE_CODE if isinstance(error, ModelFileError) else 1)
+
+
+def printable(text: str) -> str:
+    """Nothing that a terminal would act on: a file may be called anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

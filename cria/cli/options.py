@@ -67,14 +67,6 @@ ADDRESS = (
         help="Port to listen on; 0 takes a free one and prints it.",
     ),
     option(
-        "api_keys",
-        "--api-key",
-        type=Word("KEY"),
-        multiple=True,
-        help="Key that callers must send; may be given several times. Better set in the "
-        "environment, where other users of the machine do not see it.",
-    ),
-    option(
         "aliases",
         "--alias",
         type=Word("NAME"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -81,6 +82,32 @@ class Numbers(ParamType):
         if not all(0 < number <= self._most for number in numbers):
             self.fail(f"{value!r} must hold numbers above 0, at most {self._most}.", param, ctx)
         return numbers
+
+
+class HostName(ParamType):
+    """As `Host` headers have it, without a port."""
+
+    name = "NAME"
+    envvar_list_splitter = ","
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        name = str(value).strip()
+        if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]", name):
+            self.fail("is a name or address without a port, such as example.com.", param, ctx)
+        return name
+
+
+class Origin(ParamType):
+    """As `Origin` headers have it; `*` is all."""
+
+    name = "ORIGIN"
+    envvar_list_splitter = ","
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        origin = str(value).strip()
+        if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#@\s]+", origin):
+            self.fail("is an origin such as https://example.com, without a path.", param, ctx)
+        return origin
 
 
 class Word(ParamType):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
+from cria.access_key import hashed
+from cria.cli.access_options import access_options
+from cria.cli.limit_options import limit_options
 from cria.cli.options import serve_options
 from cria.cli.progress import make_progress
+from cria.cli.stop_options import stop_options
 from cria.config import ALL_LAYERS, EngineConfig, ServerConfig
 from cria.model_store import DEFAULT_MODEL, KNOWN_MODELS, resolve
 
@@ -18,6 +23,9 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @click.command("serve", short_help="Serve a model over HTTP.")
 @click.argument("model", required=False)
 @serve_options
+@access_options
+@stop_options
+@limit_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 
@@ -28,6 +36,8 @@ def command(model: str | None, model_option: str | None, **options: Any) -> None
     options = {**options, **gpu_settings(**take(options, "use_gpu", "num_gpu_layers"))}
     check_batch(options["batch_size"], options["ubatch_size"])
     check_cache(options["kv_layout"], options["num_cells"])
+    options["keys"] = tuple(map(hashed, options["api_keys"]))
+    os.environ.pop("CRIA_API_KEY", None)  # or every child process would have the keys
     options["aliases"] = model_names(spec, options["aliases"])
     run(spec, options)
 
@@ -39,6 +49,7 @@ def run(spec: str, options: dict[str, Any]) -> None:
 
     config = make_config(ServerConfig, options)
     server.prepare(config.log_level)
+    server.check_access(config)
     listener = server.bind(config.host, config.port)
     server.check_setup()
     if options["chat_template_file"] is not None:

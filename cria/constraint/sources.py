@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llguidance import LLMatcher, grammar_from
 
+from cria.constraint.references import is_endless
+
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
 
@@ -55,6 +57,8 @@ def from_json_schema(schema: dict[str, Any] | bool, *, lenient: bool = False) ->
     try:
         text = json.dumps(_with_safe_patterns(whole))
         check_size(text)
+        if is_endless(whole):
+            raise GrammarError("it refers to itself with nothing in between")
         return str(LLMatcher.grammar_from_json_schema(text, overrides=overrides))
     except RecursionError:
         raise GrammarError("it is nested too deeply") from None

@@ -7,11 +7,11 @@ module. Needs the package `gguf`, which the extra `convert` brings.
 from __future__ import annotations
 
 import importlib.util
-import os
-import tempfile
+import shutil
 from pathlib import Path
 
-from cria.convert.source import opened
+from cria.convert.source import WEIGHTS, opened
+from cria.drafts import drafted
 from cria.errors import SetupError
 
 
@@ -33,10 +33,22 @@ def convert(source: Path, target: Path) -> None:
     from cria.convert.bert import convert_bert
 
     try:
-        with opened(source) as folder, tempfile.TemporaryDirectory(dir=target.parent) as work:
-            draft = Path(work) / target.name
-            convert_bert(folder, draft)
-            os.replace(draft, target)
+        with opened(source) as folder:
+            check_space(folder, target.parent)
+            with drafted(target) as draft:
+                convert_bert(folder, draft)
     except OSError as error:
         name = error.filename or target
         raise SetupError(f"{name} cannot be read or written: {error.strerror}.") from error
+
+
+def check_space(source: Path, folder: Path) -> None:
+    """SetupError if there is no room in `folder` for what is never larger than its source."""
+    weights = source / WEIGHTS
+    needed = weights.stat().st_size if weights.is_file() else 0
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SetupError(
+            f"The converted model may need {needed // 10**6} MB in {folder}, "
+            f"where {free // 10**6} MB are free."
+        )

@@ -8,6 +8,7 @@ from cria.config import EngineConfig
 from cria.constraint.compiler import GrammarCompiler
 from cria.engine.pacing import PrefillPacer
 from cria.ipc.messages import Ready
+from cria.model_file import check_model_file
 from cria.native import devices, library
 from cria.native.grammar_tokenizer import make_grammar_tokenizer, opens_with_blank
 from cria.native.model import Model, ModelOptions
@@ -26,6 +27,7 @@ class LoadedModel:
     ) -> None:
         """Load it; SetupError says why that is impossible."""
         self.config = config
+        check_model_file(config.model_path)
         self.progress_counter: memoryview | None = None
         """8 bytes that contexts count their progress in, if anybody wants to know."""
         self._library = library.load()

@@ -22,7 +22,7 @@ from cria.engine.scheduled import NO_LOGPROBS, ScheduledBatch, StepLogprobs
 from cria.engine.scheduler import Limits
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
-from cria.errors import SetupError
+from cria.errors import ModelFileError, SetupError
 from cria.ipc.messages import Ready
 from cria.logprobs import TokenLogprobs
 from cria.native.context import CACHE_TYPE_BYTES, Context, ContextOptions
@@ -234,6 +234,11 @@ class ModelRunner:
         batch = self._batching.batch
         batch.append([self.end_of_generation[0] if self.end_of_generation else 0], 0, 0, True)
         self._context.decode(batch)
+        if np.isnan(self._context.logits(1)).any():
+            raise ModelFileError(
+                f"{self._config.model_path} computes nothing but NaN: its weights are damaged; "
+                "fetch or convert it again."
+            )
         self._context.clear()
 
     def _context_options(self) -> ContextOptions:

@@ -33,13 +33,8 @@ from cria.engine.scheduled import NO_LOGPROBS, Prefill, ScheduledBatch, StepLogp
 from cria.engine.sequence import Sequence, SequenceEvent, SequenceStatus
 from cria.engine.shifting import shift, shifts_at_the_end
 from cria.engine.slots import Prefix, SlotPool, Tokens
-from cria.ipc.messages import (
-    Cancel,
-    EngineStats,
-    FinishReason,
-    StepOutput,
-    Submit,
-)
+from cria.engine.waiting import WaitingQueue
+from cria.ipc.messages import Cancel, EngineStats, FinishReason, StepOutput, Submit
 
 if TYPE_CHECKING:
     from cria.constraint.matcher import Matcher
@@ -81,7 +76,7 @@ class Scheduler:
         self.pool = pool
         self.limits = limits
         self._pacer = pacer
-        self._waiting: list[Sequence] = []
+        self._waiting = WaitingQueue()
         self._prefilling: list[Sequence] = []
         self._decoding = DecodingSet(limits.vocab_size, end_of_generation)
         self._by_id: dict[int, Sequence] = {}
@@ -111,7 +106,7 @@ class Scheduler:
             self._outbox.refused(sequence, reason)
             return
         self._by_id[sequence.request_id] = sequence
-        insort(self._waiting, sequence, key=_order)
+        self._waiting.add(sequence)
 
     def refuse(self, message: Submit, error: str, reason: FinishReason) -> None:
         """Answer a sequence that is not to be queued."""
@@ -129,6 +124,8 @@ class Scheduler:
         `now` is in seconds of the clock of the arrivals.
         """
         self._now = now
+        for sequence in self._waiting.expired(now):
+            self._finish(sequence, FinishReason.EXPIRED)
         self._make_room_for_decodes()
         self._admit()
         prefills = self._choose_prefills()
@@ -223,8 +220,8 @@ class Scheduler:
         return self.pool.cells.num_free >= num_cells
 
     def _admit(self) -> None:
-        """Fill the slots in order; only who waits for a leader is overtaken."""
-        for sequence in list(self._waiting):
+        """Fill the slots in turn; only who waits for a leader is overtaken."""
+        for sequence in self._waiting.candidates() if self.pool.has_free else ():
             if not self.pool.has_free:
                 return
             if must_wait(sequence, self._prefilling, self.pool.min_shared):
@@ -234,7 +231,7 @@ class Scheduler:
             prefix = self.pool.match(sequence.reusable)
             if not self._has_cells_for(sequence, prefix):
                 return
-            self._waiting.remove(sequence)
+            self._waiting.take(sequence)
             self._start(sequence, prefix)
 
     def _has_rows_for_another(self) -> bool:
@@ -369,7 +366,7 @@ class Scheduler:
             self._prefilling.remove(sequence)
         self.pool.give_back(sequence.slot, keep=keep)
         sequence.apply(event)
-        insort(self._waiting, sequence, key=_order)
+        self._waiting.back(sequence)
 
     def _finish(
         self,
@@ -396,4 +393,5 @@ class Scheduler:
             self._prefilling.remove(sequence)
         else:
             self._decoding.remove(sequence)
+        self._waiting.left(sequence)
         self.pool.give_back(sequence.slot, keep=keep)

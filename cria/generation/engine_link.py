@@ -12,6 +12,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -42,9 +43,21 @@ from cria.sampling_params import SamplingParams
 logger = logging.getLogger(__name__)
 
 Sink = Callable[[SequenceOutput | EngineError], None]
+"""An output with nothing in it tells that the engine has begun to compute the sequence."""
 EmbeddingSink = Callable[[Embedded | EngineError], None]
 
 JOIN_SECONDS = 6.0
+
+
+class Turn(NamedTuple):
+    """When it is a sequence's: see `Submit`."""
+
+    priority: int = 0
+    tenant: int = 0
+    max_wait: float | None = None
+
+
+ANY_TURN = Turn()
 
 
 class EngineLink(ABC):
@@ -76,14 +89,14 @@ class EngineLink(ABC):
         return self._settled.wait(timeout)
 
     def submit(
-        self, token_ids: list[int], params: SamplingParams, sink: Sink, priority: int = 0
+        self, token_ids: list[int], params: SamplingParams, sink: Sink, turn: Turn = ANY_TURN
     ) -> int:
         """Queue a sequence; `sink` gets its outputs. Returns the id for `cancel`.
 
         RequestQuarantined if the like of it has ended engines.
         """
         request_id = next(self._request_ids)
-        self._ask(Submit(request_id, token_ids, params, priority), sink)
+        self._ask(Submit(request_id, token_ids, params, *turn), sink)
         return request_id
 
     def embed(self, inputs: list[list[int]], sink: EmbeddingSink) -> int:
@@ -186,6 +199,8 @@ class EngineLink(ABC):
         for request_id in message.admitted_ids:
             if request := self._open.get(request_id):
                 request.is_running = True
+                # No more than a sign of its beginning: the next engine could begin again.
+                request.sink(SequenceOutput(request_id, ()))
         for request_id, token in zip(message.request_ids, message.token_ids, strict=False):
             self._route(SequenceOutput(request_id, (token,)))
         for output in message.outputs:

@@ -14,10 +14,18 @@ MAX_SHOWN_LOGPROBS = 4_000_000
 """In one answer: some 500 MB of the server's memory."""
 
 
-def check_length(info: Ready, token_ids: Sequence[int], param: str, num_more: int = 1) -> None:
+def check_length(
+    info: Ready, token_ids: Sequence[int], param: str, num_more: int = 1, *, made_of: str = ""
+) -> None:
     """Raise if the context does not hold the tokens and so many more."""
     if len(token_ids) + num_more > info.context_size:
-        raise ContextLengthExceeded(len(token_ids), info.context_size, param=param)
+        raise ContextLengthExceeded(len(token_ids), info.context_size, param=param, made_of=made_of)
+
+
+def prompt_source(request: GenerationRequest) -> str:
+    """What the prompt is made of, in words; empty if the field says it."""
+    tools = getattr(request, "tools", None) or getattr(request, "functions", None)
+    return "messages and tools" if tools else ""
 
 
 def check_num_shown(
@@ -54,6 +62,15 @@ def clamped(info: Ready, request: GenerationRequest, num_prompt_tokens: int) -> 
     }
     room = info.context_size - num_prompt_tokens
     return tuple(name for name, limit in limits.items() if limit > room)
+
+
+def cannot_generate(model: str) -> RequestError:
+    """It only embeds."""
+    return RequestError(
+        f"The model `{model}` cannot generate text, it only embeds. Use /v1/embeddings.",
+        param="model",
+        code="unsupported_value",
+    )
 
 
 def _too_many(param: str, num_shown: int) -> RequestError:

@@ -35,6 +35,8 @@ class FinishReason(str, enum.Enum):
     """The model's logits are not numbers."""
     REFUSED = "refused"
     """The request's grammar cannot be used, or not any further."""
+    EXPIRED = "expired"
+    """It has waited as long as it may, and nothing of it was computed."""
 
 
 class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -45,6 +47,10 @@ class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
     sampling_params: SamplingParams
     priority: int = 0
     """Lower is sooner; each level is worth some seconds of waiting."""
+    tenant: int = 0
+    """Whose it is: different ones get equal shares of the slots."""
+    max_wait: float | None = None
+    """Seconds that it may wait for its beginning; None: as long as it takes."""
 
 
 class Embed(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from cria.constraint.compiler import GrammarCompiler
 from cria.formats.model_formats import ModelFormats
+from cria.model_file import check_model_file
 from cria.native import library, log
 from cria.native.grammar_tokenizer import make_grammar_tokenizer, opens_with_blank
 from cria.native.model import Model, ModelOptions
@@ -57,6 +58,7 @@ def load_text_side(path: str, chat_template: str | None = None) -> TextSide:
     """
     library.hide_gpus()
     native = library.load()
+    check_model_file(path)
     log.drain(native, expected=True)  # the backends complain that the GPUs are hidden
     model = Model(native, path, ModelOptions(vocab_only=True))
     vocab = model.vocab

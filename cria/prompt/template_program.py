@@ -92,6 +92,11 @@ def request_error(error: BaseException) -> RequestError:
             f"The model's chat template cannot be used for these messages: {_short(error)}. "
             "Send fewer or shorter ones."
         )
+    elif isinstance(error, RecursionError):
+        sentence = (
+            "The model's chat template cannot be used for these messages: what they hold, such as "
+            "the arguments of a call, is nested too deeply. Send flatter ones."
+        )
     else:
         kind = type(error).__name__
         sentence = f"The model's chat template fails with these messages: {kind}: {_short(error)}"

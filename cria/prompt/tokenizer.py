@@ -3,11 +3,14 @@
 1. Text beyond what could ever fit is refused before it is tokenised, which takes a second for
    every few megabytes.
 2. Token ids that a client sends are in the vocabulary.
-3. There is at most one begin-of-sequence token that the client did not write.
+3. No text has an endless run without a blank, or of blanks alone: many vocabularies split text
+   with regular expressions that take half a kilobyte of stack for each character of a run.
+4. There is at most one begin-of-sequence token that the client did not write.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -16,6 +19,10 @@ from cria.errors import RequestError
 
 MAX_BYTES_PER_TOKEN = 64
 EXTRA_BYTES = 64 * 1024
+RUN_LENGTH = 200_000
+"""Characters. No text of this many is ever refused for being one run, one of twice as many is."""
+
+_BLANK, _VISIBLE = re.compile(r"\s"), re.compile(r"\S")
 
 
 class Vocabulary(Protocol):
@@ -129,10 +136,10 @@ class Tokenizer:
         ids = self._vocab.tokenize(data, add_special=True, parse_special=True)
         return ids or self._begin_of_sequence("input")
 
-    def encode_chat(self, segments: Sequence[str]) -> list[int]:
-        """A rendered conversation, as `ChatTemplate.render` returns it."""
+    def encode_chat(self, segments: Sequence[str], made_of: str = "") -> list[int]:
+        """A rendered conversation, as `ChatTemplate.render` returns it, and what it is made of."""
         ids: list[int] = []
-        for data in self.check_size(segments, "messages", self.context_size):
+        for data in self.check_size(segments, "messages", self.context_size, made_of):
             ids += self._vocab.tokenize(data, add_special=False, parse_special=True)
         if self._vocab.add_bos and ids[:1] != self._bos:
             ids[:0] = self._bos
@@ -160,10 +167,14 @@ class Tokenizer:
         begin = self._bos if self._vocab.add_bos else []
         return [*begin, before_prefix, *prefix_ids, before_suffix, *encoded[-1], before_middle]
 
-    def check_size(self, texts: Sequence[str], param: str, size: int | None) -> list[bytes]:
+    def check_size(
+        self, texts: Sequence[str], param: str, size: int | None, made_of: str = ""
+    ) -> list[bytes]:
         """The bytes of texts that may fit into so many tokens; RequestError if they cannot."""
         data = [text.encode() for text in texts]
-        _check_num_bytes(sum(map(len, data)), param, size)
+        _check_num_bytes(sum(map(len, data)), param, size, made_of or param)
+        for text in texts:
+            check_runs(text, param)
         return data
 
     def encode_parts(
@@ -188,7 +199,7 @@ class Tokenizer:
         """The bytes of these tokens, control tokens spelled out."""
         self.check_ids(token_ids, param)
         pieces = [self._vocab.control_pieces[token_id] for token_id in token_ids]
-        _check_num_bytes(sum(map(len, pieces)), param, self.context_size)
+        _check_num_bytes(sum(map(len, pieces)), param, self.context_size, param)
         return pieces
 
     def check_ids(self, token_ids: Iterable[int], param: str, *, start: int = 0) -> None:
@@ -258,12 +269,28 @@ class Tokenizer:
         return self._vocab.control_pieces[token_id].decode("utf-8", "replace")
 
 
-def _check_num_bytes(num_bytes: int, param: str, size: int | None) -> None:
+def _check_num_bytes(num_bytes: int, param: str, size: int | None, made_of: str) -> None:
     if size is not None and num_bytes > MAX_BYTES_PER_TOKEN * size + EXTRA_BYTES:
         raise RequestError(
-            f"This model's maximum context length is {size} tokens. However, your {param} "
+            f"This model's maximum context length is {size} tokens. However, your {made_of} "
             f"resulted in {num_bytes} bytes, which are more than {size} tokens. Please reduce "
-            f"the length of the {param}. (context_length_exceeded: prompt is too long)",
+            f"the length of the {made_of}. (context_length_exceeded: prompt is too long)",
             param=param,
             code="context_length_exceeded",
         )
+
+
+def check_runs(text: str, param: str) -> None:
+    """RequestError for a run that the native tokenizer could not be trusted with.
+
+    A run of twice RUN_LENGTH has one of these blocks in it, which has no blank, or nothing else.
+    """
+    for start in range(0, len(text) - RUN_LENGTH + 1, RUN_LENGTH):
+        end = start + RUN_LENGTH
+        if not (_BLANK.search(text, start, end) and _VISIBLE.search(text, start, end)):
+            raise RequestError(
+                f"Invalid '{param}': it has more than {RUN_LENGTH} characters in a row without a "
+                "blank between them, or as many blanks. Break them up.",
+                param=param,
+                code="invalid_value",
+            )

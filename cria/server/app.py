@@ -1,6 +1,6 @@
 """The Flask application: routes, who may ask, and one envelope for every failure.
 
-1. Order of a request: origin, key, route, method, body. Only the routes look at the body.
+1. Order of a request: host, origin, key, route, method, body. Only the routes look at the body.
 2. Every answer has the headers of `headers`; every failure is OpenAI's error object, or
    Anthropic's for those who speak with its API (`dialect`).
 3. No redirects: a trailing slash or a missing `/v1` is answered as if it were right, because
@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
 from cria.server.anthropic_errors import anthropic_error, anthropic_framework_error
-from cria.server.auth import check_key, check_origin, is_open
+from cria.server.auth import check_key, is_open, may_use_any, names_no_model
 from cria.server.dialect import speaks_anthropic
 from cria.server.errors import (
     error_body,
@@ -29,6 +29,9 @@ from cria.server.errors import (
     is_expected,
 )
 from cria.server.headers import add_headers, check_client_id, current_id, start_clock
+from cria.server.hosts import check_host, check_origin, cors_headers, preflight_headers
+from cria.server.key_ring import KeyRing
+from cria.server.limit_headers import tell_limits
 from cria.server.routes import (
     anthropic,
     chat,
@@ -76,21 +79,35 @@ def create_app(generation: Generation, config: ServerConfig) -> Flask:
         for prefix in ("/v1", ""):
             blueprint = resource.make_blueprint(generation, config)
             app.register_blueprint(blueprint, url_prefix=prefix, name=blueprint.name + prefix)
-    _guard(app, config)
+    _guard(app, generation, config)
+    tell_limits(app, generation.admission, config)
     app.register_error_handler(HTTPException, answer_framework_error)
     app.register_error_handler(Exception, answer_error)
     app.after_request(add_headers)
     return app
 
 
-def _guard(app: Flask, config: ServerConfig) -> None:
+def _guard(app: Flask, generation: Generation, config: ServerConfig) -> None:
+    ring = app.extensions["cria_keys"] = KeyRing(config)
+
     @app.before_request
-    def check_caller() -> None:
+    def check_caller() -> Response | None:
         start_clock()
-        check_origin(request.headers)
+        check_host(request.headers, config)
+        check_origin(request.method, request.headers, config)
+        if preflight := preflight_headers(request.method, request.headers, config):
+            return Response(status=204, headers=preflight)
         if not is_open(request.path):
-            check_key(request.headers, config.api_keys)
+            g.cria_key = check_key(request.headers, ring)
+            if names_no_model(request.path):
+                may_use_any(generation.model_ids)
         check_client_id()
+        return None
+
+    @app.after_request
+    def let_listed_pages_read(response: Response) -> Response:
+        response.headers.update(cors_headers(request.headers, config))
+        return response
 
 
 def answer_framework_error(error: HTTPException) -> Response:

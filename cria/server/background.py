@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,7 @@ from cria.api.responses.encoder import ResponseEncoder
 from cria.api.responses.kept_items import stored_output
 from cria.api.responses.response_object import Response, ResponseError
 from cria.api.responses.stream_events import ResponseFailed, ResponseIncomplete, StreamEvent, frame
-from cria.errors import ClientGone
+from cria.errors import ClientGone, StoreUnwritable
 from cria.generation.run import Offload, Run
 from cria.server.response_stream import failed
 from cria.server.stored_answers import answer_of, encode
@@ -35,6 +36,8 @@ FLUSH_SECONDS = 0.05
 END_SECONDS = 5.0
 """How long a wish that a run ends may take; then it is as if it had."""
 CLOSE_SECONDS = 1.0
+AGAIN_SECONDS = 1.0
+"""Between two tries to store an end for which there is no room."""
 DIED = "The server ended before the answer was complete."
 
 
@@ -48,6 +51,7 @@ class Job:
         self.encoder = encoder
         self._is_streamed = is_streamed
         self._waiting: list[bytes] = []
+        self._ending: tuple[Any, ...] = ()
         self._num_stored = 0
         self._flushed = time.monotonic()
 
@@ -76,16 +80,21 @@ class Job:
         self._wait_for(events)
         response = self.encoder.response
         answer = answer_of(response, encode(response), "")
-        frames, self._waiting = self._waiting, []
-        self._offload(self._store.finish, answer, _items(response), frames, self._num_stored)
+        self._ending = (answer, _items(response), self._waiting, self._num_stored)
+        self.end_again()
+
+    def end_again(self) -> None:
+        """Store the end that could not be stored."""
+        self._offload(self._store.finish, *self._ending)
 
     def _wait_for(self, events: Sequence[StreamEvent]) -> None:
         if self._is_streamed:
             self._waiting += map(frame, events)
 
     def _write(self, begun: bytes | None = None) -> None:
-        frames, self._waiting = self._waiting, []
+        frames = self._waiting
         self._offload(self._store.progress, self.id, frames, self._num_stored, begun)
+        self._waiting = []
         self._num_stored += len(frames)
         self._flushed = time.monotonic()
 
@@ -98,6 +107,8 @@ class BackgroundRuns:
         self._runs: dict[str, Run] = {}
         self._workers: dict[str, threading.Thread] = {}
         self._watcher: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._num_without_room = 0
 
     def start(self, run: Run, encoder: ResponseEncoder, *, is_streamed: bool) -> None:
         """Go on with a run whose response is in the store."""
@@ -112,8 +123,13 @@ class BackgroundRuns:
         self._workers[job.id] = worker
         worker.start()
 
+    def num_running(self) -> int:
+        """How many have not ended; not those whose end waits for room."""
+        return len(self._workers) - self._num_without_room
+
     def close(self) -> None:
         """Let runs that have just failed, since the server stops, say so in the store."""
+        self._closing.set()
         deadline = time.monotonic() + CLOSE_SECONDS
         for worker in list(self._workers.values()):
             worker.join(max(0.0, deadline - time.monotonic()))
@@ -134,13 +150,35 @@ class BackgroundRuns:
 
     def _work(self, run: Run, job: Job) -> None:
         try:
-            job.end(self._events(run, job))
+            self._end(job, self._events(run, job))
         except Exception:
             logger.exception("response %s could not be kept", job.id)
         finally:
             run.cancel()
             del self._runs[job.id]
             del self._workers[job.id]
+
+    def _end(self, job: Job, events: Sequence[StreamEvent]) -> None:
+        """Store the end, as soon as there is room for it: somebody asks for it again and again."""
+        try:
+            job.end(events)
+            return
+        except StoreUnwritable as error:
+            logger.error("response %s: %s Trying again.", job.id, error)
+        self._num_without_room += 1
+        try:
+            self._end_later(job)
+        finally:
+            self._num_without_room -= 1
+
+    def _end_later(self, job: Job) -> None:
+        while not self._closing.wait(AGAIN_SECONDS):
+            try:
+                job.end_again()
+                return
+            except StoreUnwritable as error:
+                logger.debug("response %s: %s", job.id, error)
+        logger.error("response %s could not be kept", job.id)
 
     def _events(self, run: Run, job: Job) -> list[StreamEvent]:
         """Store what happens; the last events, with which the response is complete."""
@@ -165,6 +203,9 @@ class BackgroundRuns:
                 continue
             try:
                 unwanted = self._offload(self._store.unwanted)
+            except StoreUnwritable as error:
+                logger.debug("%s", error)
+                continue
             except Exception:
                 logger.exception("the store of responses cannot be read")
                 continue

@@ -8,17 +8,20 @@ from collections.abc import Mapping
 
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
+from cria.server.hosts import is_loopback
+from cria.server.key_ring import needs_key
 
 WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
-LOOPBACK_PREFIXES = ("127.", "::1", "localhost")
 
 
 def ready_banner(generation: Generation, config: ServerConfig, port: int) -> str:
     """All lines together; `port` is the real one, also when any free one was asked for."""
     url = base_url(config.host, port)
+    if config.tls_cert is not None:
+        url = url.replace("http:", "https:", 1)
     lines = [f"Cria serves {generation.model_ids[0]} on {url}/v1", *_capacity(generation)]
     lines += [f"Warning: {warning}" for warning in _warnings(generation, config)]
-    lines += ["Try it:", f"  {_line_to_paste(generation, url, bool(config.api_keys))}"]
+    lines += ["Try it:", f"  {_line_to_paste(generation, url, needs_key(config))}"]
     return "\n".join(lines)
 
 
@@ -73,7 +76,7 @@ def _capacity(generation: Generation) -> list[str]:
 def _warnings(generation: Generation, config: ServerConfig) -> list[str]:
     info = generation.status().info
     warnings = [] if info is None else list(info.warnings)
-    if not config.api_keys and not config.host.startswith(LOOPBACK_PREFIXES):
+    if not needs_key(config) and not is_loopback(config.host):
         warnings.append(
             "whoever reaches this address may use the server; --api-key asks callers for a key."
         )

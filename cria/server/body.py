@@ -18,6 +18,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from cria.api.decoding import RequestBody, decode
 from cria.config import ServerConfig
 from cria.errors import RequestError
+from cria.server.auth import check_model
 
 Body = TypeVar("Body", bound=RequestBody)
 
@@ -29,6 +30,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 def read_request(request: Request, kind: type[Body], config: ServerConfig) -> Body:
     """Decode the body of the current request; its warnings go into the answer's header."""
     decoded, warnings = decode(read_body(request, config.max_body_bytes), kind)
+    check_model(getattr(decoded, "model", None))
     if is_strict(request, config):
         refuse_warnings(decoded, warnings)
         decoded.check_strictly()

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from cria.api.errors import encode_error
 from cria.errors import (
+    AccessDenied,
     AuthenticationFailed,
     ClientGone,
     EngineDied,
@@ -29,6 +30,7 @@ from cria.errors import (
     RequestQuarantined,
     ServerStopping,
     StoredNotFound,
+    StoreUnwritable,
 )
 
 INVALID_REQUEST = "invalid_request_error"
@@ -50,6 +52,7 @@ FAILURES: dict[type[Exception], Failure] = {
     ModelNotFound: Failure(404, INVALID_REQUEST),
     StoredNotFound: Failure(404, INVALID_REQUEST),
     AuthenticationFailed: Failure(401, INVALID_REQUEST, None, {"WWW-Authenticate": "Bearer"}),
+    AccessDenied: Failure(403, INVALID_REQUEST),
     RequestQuarantined: Failure(400, INVALID_REQUEST, "request_quarantined"),
     RateLimited: Failure(429, "rate_limit_error", "rate_limit_exceeded"),
     QueueFull: Failure(429, "rate_limit_error", "queue_full"),
@@ -57,6 +60,7 @@ FAILURES: dict[type[Exception], Failure] = {
     EngineDied: Failure(503, "server_error", "engine_crashed"),
     QueueTimeout: Failure(503, "unavailable_error", "queue_timeout"),
     ServerStopping: Failure(503, "unavailable_error", "server_shutting_down", {"Retry-After": "1"}),
+    StoreUnwritable: Failure(507, "server_error", "storage_full"),
     ModelProducedNan: Failure(500, "server_error", "model_produced_nan"),
     EngineError: Failure(500, "server_error", "server_error"),
     # nginx's status for "the client hung up"; nobody reads it but the access log.

@@ -14,12 +14,10 @@ import re
 import socket
 import uuid
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import gevent
 from gevent import pywsgi
-from gevent.socket import wait_read
 
 from cria.api.errors import encode_error
 from cria.server.errors import CLIENT_CLOSED_REQUEST, INVALID_REQUEST, UNEXPECTED_MESSAGE
@@ -29,6 +27,7 @@ logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("cria.access")
 
 POLL_SECONDS = 0.5
+READ = 1  # of libev
 TCP_ESTABLISHED = 1  # of linux/tcp_states.h; struct tcp_info begins with the state
 IO_TIMEOUT_SECONDS = 75
 """For one read or write, so also for an idle connection; nginx's keepalive_timeout."""
@@ -68,10 +67,43 @@ class RequestBody(pywsgi.Input):
         return False
 
 
+class ClientWatch:
+    """Sees that a client hangs up while nothing is read from it, and calls `on_gone` then, once.
+
+    It ends at once when it is told to. A greenlet that waits would end a moment later, perhaps
+    after the connection was closed: and libev ends the process when it is to watch what is closed.
+    """
+
+    def __init__(self, sock: Any, on_gone: Callable[[], None]) -> None:
+        loop = gevent.get_hub().loop
+        self._socket = sock._sock  # gevent's own would wait, which nothing in the loop may
+        self._on_gone = on_gone
+        self._readable = loop.io(sock.fileno(), READ)
+        self._pause = loop.timer(POLL_SECONDS)
+        self._readable.start(self._look)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        for watcher in (self._readable, self._pause):
+            watcher.stop()
+            watcher.close()
+
+    def _look(self) -> None:
+        self._readable.stop()
+        if is_closed_by_peer(self._socket):
+            gevent.spawn(self._on_gone)  # the loop itself must not wait for what that does
+        else:
+            # A client that has sent more stays readable, so that only asking again tells.
+            self._pause.start(self._readable.start, self._look)
+
+
 class Handler(pywsgi.WSGIHandler):
     """One connection: its requests one after another, as gevent's handler reads them."""
 
     client_gone = False
+    requests_begun = 0
+    server: Any
+    """gevent's, with `connections`."""
     wsgi_input: RequestBody
 
     def handle(self) -> None:
@@ -83,6 +115,12 @@ class Handler(pywsgi.WSGIHandler):
             super().handle()
         except OSError as error:
             logger.debug("connection from %s ended: %s", self.client_address, error)
+
+    def read_requestline(self) -> Any:
+        with self.server.connections.idle(self.socket, is_fresh=not self.requests_begun):
+            line = super().read_requestline()
+        self.requests_begun += 1
+        return line
 
     def MessageClass(self, *args: Any) -> Any:  # noqa: N802 (gevent's name)
         headers = super().MessageClass(*args)
@@ -119,7 +157,8 @@ class Handler(pywsgi.WSGIHandler):
 
     def handle_one_response(self) -> None:
         super().handle_one_response()
-        if self.client_gone or not self.wsgi_input.skipped_all:
+        is_closing = self.server.connections.is_closing
+        if is_closing or self.client_gone or not self.wsgi_input.skipped_all:
             self.close_connection = True
 
     def _sendall(self, data: bytes) -> None:
@@ -135,17 +174,12 @@ class Handler(pywsgi.WSGIHandler):
 
     def on_disconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back once if the client hangs up; the result ends the watch."""
-        watcher = gevent.spawn(self._watch, self.socket, callback)
-        return partial(watcher.kill, block=False)
 
-    def _watch(self, sock: Any, callback: Callable[[], None]) -> None:
-        wait_read(sock.fileno())
-        while not is_closed_by_peer(sock):
-            # A client that has sent more stays readable, so that only asking again tells.
-            gevent.sleep(POLL_SECONDS)
-        self.client_gone = True
-        # On its own: this greenlet may be killed at any moment, a cancel must be sent whole.
-        gevent.spawn(callback)
+        def note() -> None:
+            self.client_gone = True
+            callback()
+
+        return ClientWatch(self.socket, note).stop
 
     def log_request(self) -> None:
         access_logger.info(
@@ -213,6 +247,8 @@ def is_closed_by_peer(sock: Any) -> bool:
     """
     try:
         return not sock.recv(1, socket.MSG_PEEK) or not is_established(sock)
+    except BlockingIOError:
+        return False
     except OSError:
         return True
 

@@ -6,8 +6,9 @@
    connections are accepted as soon as the engine starts, and answered with 503 until it is ready.
 3. Further processes may share the port (`workers`): the kernel gives each of them its part of the
    connections. macOS does not spread them: there, one process gets nearly all.
-4. SIGTERM and SIGINT raise SystemExit in the main greenlet, wherever it waits; a second one cuts
-   short what the first one started.
+4. Before the model is ready, SIGTERM and SIGINT raise SystemExit in the main greenlet, whatever it
+   does (`signals`). From then on they ask for a drain (`stopping`, `draining`): further processes
+   drain at the same time, and the engine ends last.
 """
 
 # ruff: noqa: E402 - the patch comes before the imports that it changes.
@@ -17,15 +18,16 @@ monkey.patch_all()
 
 import errno
 import logging
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
+from contextlib import closing, contextmanager, suppress
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar
 
 import gevent
-from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 from gevent.threadpool import ThreadPool
@@ -33,11 +35,18 @@ from gevent.threadpool import ThreadPool
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import SetupError
 from cria.generation.pipeline import Generation
+from cria.server import draining, logs, signals
 from cria.server.app import create_app
 from cria.server.banner import ready_banner
+from cria.server.draining import Connections, drain
+from cria.server.hosts import is_loopback
 from cria.server.http import Handler
+from cria.server.key_ring import KeyRing, needs_key
 from cria.server.response_file import kept_responses
-from cria.server.response_service import detach
+from cria.server.response_service import detach, num_in_background
+from cria.server.sd_notify import notify, start_watchdog
+from cria.server.stopping import Stopping
+from cria.server.tls import Certificate
 from cria.server.workers import WorkerJob, Workers
 
 Result = TypeVar("Result")
@@ -46,8 +55,17 @@ BACKLOG = 1024
 MAX_CONNECTIONS = 1000
 STOP_SECONDS = 0.3
 """For streams to write their last event; idle connections would otherwise hold the stop."""
+ENGINE_SECONDS = 0.5
+"""For the engine, which has nothing left to do, to end by itself."""
 NUM_STORE_THREADS = 8
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+STACK_BYTES = 256 * 1024 * 1024
+"""Of native threads."""
+HANDSHAKE_SECONDS = 10
+
+logger = logging.getLogger(__name__)
+
+stopping = Stopping()
+"""This process's end, which signals ask for."""
 
 _BIND_REASONS = {
     errno.EADDRINUSE: "another program uses it; choose another with --port",
@@ -56,17 +74,57 @@ _BIND_REASONS = {
 }
 
 
+class Server(WSGIServer):
+    """gevent's, which does not know on which of its connections nothing is asked."""
+
+    connections: Connections
+    certificate: Certificate | None = None
+
+    def reload(self) -> None:
+        """Read keys and certificate again."""
+        app: Any = self.application
+        app.extensions["cria_keys"].reload()
+        if self.certificate is not None:
+            self.certificate.reload()
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
+        """With TLS: a client that fails to shake hands costs its own connection, no more."""
+        try:
+            assert self.certificate is not None
+            with gevent.Timeout(HANDSHAKE_SECONDS, OSError("too slow")):
+                secured = self.certificate.context.wrap_socket(client_socket, server_side=True)
+        except OSError as error:
+            logger.info("no TLS with %s: %s", address, error)
+            client_socket.close()
+            return
+        with closing(secured):
+            self.handle(secured, address)
+
+
 def prepare(log_level: str) -> None:
     """Logging on standard error, and signals; the first thing that a server process does."""
-    logging.basicConfig(level=log_level.upper(), format=LOG_FORMAT)
-    main = gevent.getcurrent()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, gevent.kill, main, SystemExit(0))
+    logs.start(log_level)
+    # Tokenising takes it for long words, see `check_runs`; what is never touched is no memory.
+    threading.stack_size(STACK_BYTES)
+    signals.install(stopping)
 
 
 def check_setup() -> None:
     """SetupError if the native libraries are missing: better said before a model is fetched."""
     Generation.check_setup()
+
+
+def check_access(config: ServerConfig) -> None:
+    """SetupError if keys or certificate cannot be used, or if a stranger could use the server."""
+    KeyRing(config)
+    Certificate.of(config)
+    if not (needs_key(config) or config.no_auth or is_loopback(config.host)):
+        raise SetupError(
+            f"Whoever reaches {config.host} could use the server: ask callers for a key with "
+            "--api-key or --api-key-file, or say --no-auth."
+        )
+    if config.tls_key is not None and config.tls_cert is None:
+        raise SetupError("--tls-key needs the certificate too: --tls-cert.")
 
 
 def read_template(path: str) -> str:
@@ -123,48 +181,97 @@ def _serve(
         generation.engine_address,
         generation.created,
         has_private_store,
+        generation.ledger_fd,
     )
-    with serving(listener, generation, server_config), Workers(server_config.num_workers - 1, job):
+    workers = Workers(server_config.num_workers - 1, job)
+    with serving(listener, generation, server_config) as server, workers:
         generation.wait_ready()
-        say(ready_banner(generation, server_config, address[1]))
+        stopping.begin(server_config.drain_delay_seconds, server_config.drain_timeout_seconds)
+        logs.say_anyway(say, ready_banner(generation, server_config, address[1]))
+        signals.on_hangup(workers.hang_up)
+        notify("READY=1")
+        start_watchdog()
         if server_config.exit_on_crash_loop:
-            generation.wait_lost()
-            raise SetupError("The engine has ended too often; see the log for the reasons.")
-        Event().wait()
+            gevent.spawn(_end_when_lost, generation, gevent.getcurrent())
+        stopping.wait()
+        notify("STOPPING=1")
+        workers.drain()
+        app = server.application
+        drain(server, stopping, lambda: workers.num_running() + num_in_background(app))
+
+
+def _end_when_lost(generation: Generation, main: Any) -> None:
+    generation.wait_lost()
+    reason = "The engine has ended too often; see the log for the reasons."
+    gevent.kill(main, SetupError(reason))
+
+
+def serve_until_stopped(server: Server, config: ServerConfig) -> None:
+    """What a further process does: all but the engine."""
+    stopping.begin(config.drain_delay_seconds, config.drain_timeout_seconds)
+    stopping.wait()
+    drain(server, stopping, partial(num_in_background, server.application))
 
 
 @contextmanager
 def serving(
     listener: socket.socket, generation: Generation, config: ServerConfig
-) -> Iterator[None]:
+) -> Iterator[Server]:
     """Accept connections and answer them; at the end, close the generation too."""
     server = make_server(listener, generation, config)
+    forget = signals.on_hangup(server.reload)
     try:
         _start(server, config)
-        yield
+        yield server
     finally:
+        forget()
         # First the listener, then the engine: open streams then end with an error event.
         server.close()
-        generation.close()
+        server.connections.is_closing = True
+        stopping.close()
+        with _engine_ended_soon(generation):
+            generation.close()
         server.stop(timeout=STOP_SECONDS)
         detach(server.application)
 
 
-def make_server(
-    listener: socket.socket, generation: Generation, config: ServerConfig
-) -> WSGIServer:
+def make_server(listener: socket.socket, generation: Generation, config: ServerConfig) -> Server:
     """gevent's server around our handler; a pool, because without one `stop` stops nothing."""
     generation.offload_storage = offload_storage
-    return WSGIServer(
+    app = create_app(generation, config)
+    draining.attach(app, stopping)
+    certificate = Certificate.of(config)
+    tls: dict[str, Any] = {} if certificate is None else {"ssl_context": certificate.context}
+    server: Server = Server(
         listener,
-        create_app(generation, config),
+        app,
         handler_class=Handler,
         spawn=Pool(MAX_CONNECTIONS),
         log=None,
         error_log=logging.getLogger("cria.server.http"),
         # Given here, because gevent would ask the name service for it.
         environ={"SERVER_NAME": config.host},
+        **tls,
     )
+    server.connections, server.certificate = Connections(), certificate
+    return server
+
+
+@contextmanager
+def _engine_ended_soon(generation: Generation) -> Iterator[None]:
+    """An engine in the middle of a long step hears of its end only afterwards: not waited for."""
+    timer = threading.Timer(ENGINE_SECONDS, _kill_engine, (generation,))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _kill_engine(generation: Generation) -> None:
+    if pid := generation.status().pid:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def offload(function: Callable[..., Result], *args: Any) -> Result:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cria.answer_store.database import Database
-from cria.errors import SetupError
+from cria.errors import SetupError, StoreUnwritable
 
 
 def count(database: Database) -> int:
@@ -42,6 +42,23 @@ def test_what_was_written_is_there_for_the_next(tmp_path: Path) -> None:
     assert (count(first), count(second)) == (1, 1)
     first.close()
     second.close()
+
+
+def test_a_full_disk_has_a_name(tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "store"))
+    with pytest.raises(StoreUnwritable, match="disk is full"), database.writing() as connection:
+        connection.execute("PRAGMA max_page_count = 1")
+        for number in range(1000):
+            add(connection, str(number) * 100)
+    assert count(database) == 0
+    database.close()
+
+
+def test_other_mistakes_keep_their_name(tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "store"))
+    with pytest.raises(sqlite3.OperationalError), database.writing() as connection:
+        connection.execute("SELECT nonsense")
+    database.close()
 
 
 def test_a_failure_writes_nothing(tmp_path: Path) -> None:

@@ -54,8 +54,36 @@ def test_what_is_no_json_object_is_refused_soon(body: bytes) -> None:
         decode(body, ChatCompletionRequest)
     assert time.perf_counter() - start < 0.5
     assert caught.value.param is None
-    assert caught.value.code is None
+    assert caught.value.code in ("invalid_json", "json_too_deep")
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "it is empty"),
+        (b'{"a":\n  ?}', "(line 2, column 3)"),
+        (b'{"a": 1', "ends early (line 1, column 8)"),
+        (b'{"a": "\xff"}', "no UTF-8 (line 1, column 8)"),
+        (b'\xef\xbb\xbf{"a": ?}', "(line 1, column 7)"),
+        (b'{"model":"\\ud800"}', "half of a surrogate pair"),
+    ],
+)
+def test_the_error_says_where(body: bytes, words: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        decode(body, ChatCompletionRequest)
+    assert words in str(caught.value)
+
+
+def test_a_deep_schema_is_taken_and_a_deep_message_is_not() -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(50):
+        schema = {"type": "object", "properties": {"a": schema}}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    decode_chat(response_format=form)
+    with pytest.raises(RequestError) as caught:
+        decode_chat(unknown=schema)
+    assert (caught.value.param, caught.value.code) == ("unknown", "json_too_deep")
 
 
 def test_a_byte_order_mark_is_skipped() -> None:
@@ -68,9 +96,10 @@ def test_text_arrives_unchanged() -> None:
     assert decode_completion(prompt=text)[0].prompt_list() == [text]
 
 
-def test_of_duplicate_keys_the_last_wins() -> None:
-    request, _ = decode(b'{"model":"m","prompt":"x","n":1,"n":2}', CompletionRequest)
-    assert request.n == 2
+def test_a_duplicate_key_is_refused() -> None:
+    with pytest.raises(RequestError) as caught:
+        decode(b'{"model":"m","prompt":"x","n":1,"n":2}', CompletionRequest)
+    assert (caught.value.param, caught.value.code) == ("n", "invalid_json")
 
 
 def test_null_is_absent_everywhere() -> None:

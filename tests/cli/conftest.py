@@ -14,8 +14,9 @@ from msgspec import structs
 import cria.server
 from cria.cli import cria as group
 from cria.config import EngineConfig, ServerConfig
+from tests.model_file.building import gguf
 
-GGUF_HEADER = b"GGUF" + (3).to_bytes(4, "little") + bytes(16)
+GGUF_HEADER = gguf({"general.architecture": "llama"})
 
 
 class RecordingServer:
@@ -28,6 +29,9 @@ class RecordingServer:
 
     def prepare(self, log_level: str) -> None:
         self.calls.append("prepare")
+
+    def check_access(self, config: ServerConfig) -> None:
+        self.calls.append("check_access")
 
     def bind(self, host: str, port: int) -> str:
         self.calls.append(f"bind {host} {port}")

@@ -41,9 +41,9 @@ def test_version_loads_no_web_server() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_failure_is_one_sentence_and_code_1(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_served_is_one_sentence_and_code_3(tmp_path: Path) -> None:
     failed = cria("serve", str(tmp_path / "nope.gguf"), "--port", "0")
-    assert failed.returncode == 1
+    assert failed.returncode == 3
     assert failed.stderr == (
         f"Error: Cannot read the model file {tmp_path}/nope.gguf: No such file or directory.\n"
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from cria.access_key import hashed
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import ModelFileError
 from tests.cli.conftest import RecordingServer
@@ -16,9 +17,14 @@ Run = Callable[..., Result]
 Settings = Callable[..., dict[str, Any]]
 
 OPTIONS = [
-    ("--host", "0.0.0.0", "host", "0.0.0.0"),
+    ("--host", "::1", "host", "::1"),
     ("--port", "1234", "port", 1234),
-    ("--api-key", "k1", "api_keys", ("k1",)),
+    ("--api-key", "k1", "keys", (hashed("k1"),)),
+    ("--api-key-file", "a/file", "key_file", "a/file"),
+    ("--allowed-host", "example.com", "allowed_hosts", ("example.com",)),
+    ("--cors-origin", "https://x.org", "cors_origins", ("https://x.org",)),
+    ("--tls-cert", "c.pem", "tls_cert", "c.pem"),
+    ("--tls-key", "k.pem", "tls_key", "k.pem"),
     ("--alias", "gpt-4", "aliases", ("gpt-4",)),
     ("--workers", "3", "num_workers", 3),
     ("--log-level", "DEBUG", "log_level", "debug"),
@@ -80,15 +86,16 @@ def test_without_options_the_settings_are_the_defaults(
     ("args", "environment", "name", "expected"),
     [
         (["--strict"], {}, "strict", True),
+        (["--no-auth"], {}, "no_auth", True),
         (["--ignore-built-in-tools"], {}, "ignore_built_in_tools", True),
         ([], {"CRIA_STRICT": "1"}, "strict", True),
         (["--no-mmap"], {}, "use_mmap", False),
         ([], {"CRIA_MMAP": "0"}, "use_mmap", False),
         ([], {"CRIA_PREFER_MMAP": "false"}, "use_mmap", False),
         (["-m"], {"CRIA_MMAP": "0"}, "use_mmap", True),
-        (["--api-key", "a", "--api-key", "b"], {}, "api_keys", ("a", "b")),
-        ([], {"CRIA_API_KEY": "a, b"}, "api_keys", ("a", "b")),
-        ([], {"CRIA_API_KEY": ""}, "api_keys", ()),
+        (["--api-key", "a", "--api-key", "b"], {}, "keys", (hashed("a"), hashed("b"))),
+        ([], {"CRIA_API_KEY": "a, b"}, "keys", (hashed("a"), hashed("b"))),
+        ([], {"CRIA_API_KEY": ""}, "keys", ()),
     ],
 )
 def test_switches_and_lists(
@@ -134,6 +141,8 @@ def test_what_is_asked_of_the_gpu(
         (["--cache-type-k", "q3"], "'q3' is not one of"),
         (["--api-key", "with space"], "visible ASCII"),
         (["--api-key", ""], "visible ASCII"),
+        (["--allowed-host", "a.org:80"], "without a port"),
+        (["--cors-origin", "https://a.org/"], "without a path"),
         (["--no-use-gpu", "-g", "3"], "contradict"),
         (["--kv", "streams", "--cache-size", "100"], "--cache-size is for one pool"),
         (["--context-size", "1"], "2<=x"),
@@ -160,12 +169,12 @@ def test_the_address_is_taken_before_the_model_is_looked_at(
 ) -> None:
     result = run("serve", "/no/such/model.gguf", "--port", "5")
     assert isinstance(result.exception, ModelFileError)
-    assert server.calls == ["prepare", "bind 127.0.0.1 5", "check_setup"]
+    assert server.calls == ["prepare", "check_access", "bind 127.0.0.1 5", "check_setup"]
 
 
 def test_the_template_is_read_before_a_model_is_fetched(run: Run, server: RecordingServer) -> None:
     run("serve", "/no/such/model.gguf", "--chat-template", "chat.jinja")
-    assert server.calls[2:] == ["check_setup", "read_template"]
+    assert server.calls[3:] == ["check_setup", "read_template"]
 
 
 @pytest.mark.parametrize("variable", ["CRIA_MODEL", "CRIA_MODEL_PATH"])

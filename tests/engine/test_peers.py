@@ -287,8 +287,9 @@ def test_splitting_keeps_order_and_numbers() -> None:
         BUSY,
         [guest | 3, 1, guest | 1],
         [10, 11, 12],
+        [2, guest | 4],
     )
     assert split(output) == {
-        0: StepOutput([SequenceOutput(2, (8,))], BUSY, [1], [11]),
-        1: StepOutput([SequenceOutput(4, (9,))], BUSY, [3, 1], [10, 12]),
+        0: StepOutput([SequenceOutput(2, (8,))], BUSY, [1], [11], [2]),
+        1: StepOutput([SequenceOutput(4, (9,))], BUSY, [3, 1], [10, 12], [4]),
     }

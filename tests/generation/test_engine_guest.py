@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import queue
 from collections.abc import Iterator
 
 import msgspec
@@ -16,7 +15,7 @@ from cria.ipc.rendezvous import Rendezvous
 from cria.ipc.transport import Transport
 from cria.sampling_params import SamplingParams
 from tests.generation.fake_engine import READY
-from tests.generation.link_engine import LinkEngine, Outputs
+from tests.generation.link_engine import Heard, LinkEngine, Outputs
 from tests.real_server import wait_for
 
 PARAMS = SamplingParams()
@@ -63,7 +62,7 @@ def test_an_engine_that_ends_fails_its_requests_and_the_next_one_is_found(
     engine = next_engine(rendezvous)
     engine.tell(READY)
     wait_for_state(guest, "ready")
-    outputs: Outputs = queue.Queue()
+    outputs: Outputs = Heard()
     request_id = guest.submit([1], PARAMS, outputs.put)
     engine.tell(StepOutput([], EngineStats(), [request_id], [5]))
     assert isinstance(outputs.get(timeout=30), SequenceOutput)

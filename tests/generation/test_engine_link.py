@@ -14,7 +14,7 @@ from cria.errors import (
     ServerStopping,
 )
 from cria.generation.death import Death
-from cria.generation.engine_link import EngineLink
+from cria.generation.engine_link import EngineLink, Turn
 from cria.ipc.messages import (
     Cancel,
     Embed,
@@ -30,7 +30,7 @@ from cria.ipc.messages import (
 from cria.ipc.transport import PeerGone, Transport
 from cria.sampling_params import SamplingParams
 from tests.generation.fake_engine import READY
-from tests.generation.link_engine import LinkEngine, Outputs
+from tests.generation.link_engine import Heard, LinkEngine, Outputs
 from tests.real_server import wait_for
 
 PARAMS = SamplingParams()
@@ -99,8 +99,8 @@ def test_a_model_that_cannot_be_loaded(link: OneConnection) -> None:
 
 
 def test_outputs_reach_the_sink_of_their_sequence(ready: OneConnection) -> None:
-    first: Outputs = queue.Queue()
-    second: Outputs = queue.Queue()
+    first: Outputs = Heard()
+    second: Outputs = Heard()
     ids = [ready.submit([1], PARAMS, sink.put) for sink in (first, second)]
     assert [ready.engine.next() for _ in ids] == [Submit(n, [1], PARAMS) for n in ids]
     end = SequenceOutput(ids[1], (), FinishReason.STOP, 1)
@@ -150,7 +150,7 @@ def test_a_cancel_is_sent_once(ready: OneConnection) -> None:
 
 
 def test_who_stops_a_sequence_still_hears_its_end(ready: OneConnection) -> None:
-    outputs: Outputs = queue.Queue()
+    outputs: Outputs = Heard()
     request_id = ready.submit([1], PARAMS, outputs.put)
     ready.stop(request_id)
     assert [ready.engine.next() for _ in range(2)][1] == Cancel(request_id)
@@ -162,7 +162,7 @@ def test_who_stops_a_sequence_still_hears_its_end(ready: OneConnection) -> None:
 def test_who_stops_a_sequence_of_an_engine_that_is_gone_hears_of_that(
     ready: OneConnection,
 ) -> None:
-    outputs: Outputs = queue.Queue()
+    outputs: Outputs = Heard()
     request_id = ready.submit([1], PARAMS, outputs.put)
     begin(ready, request_id)
     ready.engine_ends()
@@ -180,7 +180,7 @@ def begin(ready: OneConnection, *request_ids: int) -> None:
 
 class TestDeath:
     def test_what_was_running_fails_and_is_not_to_be_sent_again(self, ready: OneConnection) -> None:
-        outputs: Outputs = queue.Queue()
+        outputs: Outputs = Heard()
         begin(ready, ready.submit([1], PARAMS, outputs.put))
         ready.engine_ends()
         error = outputs.get(timeout=30)
@@ -193,7 +193,7 @@ class TestDeath:
             ready.submit([1], PARAMS, outputs.put)
 
     def test_what_was_waiting_is_asked_of_the_next_engine(self, ready: OneConnection) -> None:
-        outputs: Outputs = queue.Queue()
+        outputs: Outputs = Heard()
         request_id = ready.submit([1], PARAMS, outputs.put)
         ready.engine_ends()
         ready.engine.tell(READY)
@@ -203,7 +203,7 @@ class TestDeath:
         assert outputs.get(timeout=30) == end
 
     def test_only_once(self, ready: OneConnection) -> None:
-        outputs: Outputs = queue.Queue()
+        outputs: Outputs = Heard()
         ready.submit([1], PARAMS, outputs.put)
         ready.engine_ends()
         ready.engine.tell(READY)
@@ -213,7 +213,7 @@ class TestDeath:
         assert isinstance(error, EngineDied) and error.may_retry
 
     def test_a_next_engine_that_never_comes(self, ready: OneConnection) -> None:
-        outputs: Outputs = queue.Queue()
+        outputs: Outputs = Heard()
         ready.submit([1], PARAMS, outputs.put)
         ready.engine_ends()
         ready.engine_ends()
@@ -223,7 +223,7 @@ class TestDeath:
     def test_after_a_death_from_outside_nobody_is_to_blame(
         self, ready: OneConnection, is_heard: bool
     ) -> None:
-        outputs: Outputs = queue.Queue()
+        outputs: Outputs = Heard()
         request_id = ready.submit([1], PARAMS, outputs.put)
         begin(ready, request_id)
         if is_heard:
@@ -248,14 +248,14 @@ class TestDeath:
     def test_who_waits_for_the_next_engine_hears_that_the_server_stops(
         self, ready: OneConnection
     ) -> None:
-        outputs: Outputs = queue.Queue()
+        outputs: Outputs = Heard()
         ready.submit([1], PARAMS, outputs.put)
         ready.engine_ends()
         ready.close()
         assert isinstance(outputs.get(timeout=30), ServerStopping)
 
     def test_the_code_and_the_time(self, ready: OneConnection) -> None:
-        outputs: Outputs = queue.Queue()
+        outputs: Outputs = Heard()
         begin(ready, ready.submit([1], PARAMS, outputs.put))
         ready.engine_ends(Death("ran out of memory", "out_of_memory"))
         error = outputs.get(timeout=30)
@@ -264,7 +264,7 @@ class TestDeath:
 
     def test_twice_is_quarantine_unless_answered_in_between(self, ready: OneConnection) -> None:
         def die_of(tokens: list[int]) -> None:
-            outputs: Outputs = queue.Queue()
+            outputs: Outputs = Heard()
             begin(ready, ready.submit(tokens, PARAMS, outputs.put))
             ready.engine_ends()
             assert isinstance(outputs.get(timeout=30), EngineDied)
@@ -273,7 +273,7 @@ class TestDeath:
 
         die_of([1])
         die_of([2])
-        answered: Outputs = queue.Queue()
+        answered: Outputs = Heard()
         request_id = ready.submit([2], PARAMS, answered.put)
         end = SequenceOutput(request_id, (), FinishReason.STOP, 1)
         ready.engine.tell(StepOutput([end], EngineStats()))
@@ -294,7 +294,15 @@ def test_garbage_is_the_end_of_the_connection(ready: OneConnection) -> None:
 
 
 def test_closing_tells_those_who_wait_that_the_server_stops(ready: OneConnection) -> None:
-    outputs: Outputs = queue.Queue()
+    outputs: Outputs = Heard()
     ready.submit([1], PARAMS, outputs.put)
     ready.close()
     assert isinstance(outputs.get(timeout=30), ServerStopping)
+
+
+def test_a_sequence_that_has_begun_is_an_output_with_nothing_in_it(ready: OneConnection) -> None:
+    outputs: Outputs = queue.Queue()
+    request_id = ready.submit([1], PARAMS, outputs.put, Turn(2, 3, 4.0))
+    assert ready.engine.next() == Submit(request_id, [1], PARAMS, 2, 3, 4.0)
+    ready.engine.tell(StepOutput([], EngineStats(), admitted_ids=[request_id, request_id + 1]))
+    assert outputs.get(timeout=30) == SequenceOutput(request_id, ())

@@ -11,7 +11,13 @@ from cria.api.completions import CompletionRequest
 from cria.api.decoding import decode
 from cria.errors import ContextLengthExceeded, RequestError
 from cria.generation.answer_tokens import PLAIN, Display
-from cria.generation.limits import check_length, check_num_scored, check_num_shown, clamped
+from cria.generation.limits import (
+    check_length,
+    check_num_scored,
+    check_num_shown,
+    clamped,
+    prompt_source,
+)
 from cria.generation.overflow import Prompt
 from tests.generation.fake_engine import READY
 
@@ -63,3 +69,10 @@ def test_what_scores_show(monkeypatch: pytest.MonkeyPatch) -> None:
     check_num_scored(5)
     with pytest.raises(RequestError):
         check_num_scored(6)
+
+
+def test_a_prompt_of_tools_is_named_so() -> None:
+    assert prompt_source(completion()) == ""
+    with pytest.raises(ContextLengthExceeded, match="your messages and tools resulted in 32") as e:
+        check_length(READY, [5] * 32, "messages", made_of="messages and tools")
+    assert e.value.param == "messages"

@@ -27,7 +27,10 @@ LONG = {
     "ignore_eos": True,
     "stream": True,
 }
-OPTIONS = ("--workers", "2", "--alias", "smollm2", "--context-size", "1024")
+OPTIONS = (
+    *("--workers", "2", "--alias", "smollm2", "--context-size", "1024"),
+    *("--drain-timeout", "0.5"),
+)
 
 
 class Client:
@@ -39,7 +42,7 @@ class Client:
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """Status and body of `/health`, as this connection's process sees it."""
-        self.socket.sendall(b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n")
+        self.socket.sendall(b"GET /health HTTP/1.1\r\nHost: [::1]\r\n\r\n")
         status = int(self._reader.readline().split()[1])
         length = 0
         while line := self._reader.readline().strip():
@@ -54,7 +57,8 @@ class Client:
     def start_stream(self) -> None:
         """Ask for a long one, and read its first event."""
         data = json.dumps(LONG).encode()
-        head = f"POST /v1/completions HTTP/1.1\r\nHost: test\r\nContent-Length: {len(data)}\r\n\r\n"
+        length = f"Content-Length: {len(data)}"
+        head = f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n"
         self.socket.sendall(head.encode() + data)
         self.read_event()
 
@@ -250,7 +254,7 @@ def test_a_waiting_request_of_a_worker_fails_when_the_engine_is_killed(fleet: Fl
     client = fleet.connect(worker)
     engine.suspend()
     body = json.dumps({**LONG, "stream": False}).encode()
-    head = f"POST /v1/completions HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n\r\n"
     client.socket.sendall(head.encode() + body)
     fleet.connect(worker).health()  # the same event loop has read the request before this one
     engine.kill()
@@ -313,7 +317,7 @@ def test_keys_hold_in_every_process_and_stand_in_no_command_line(
         fleet = Fleet.of(server)
         for front in fleet.fronts():
             client = fleet.connect(front)
-            client.socket.sendall(b"GET /v1/models HTTP/1.1\r\nHost: test\r\n\r\n")
+            client.socket.sendall(b"GET /v1/models HTTP/1.1\r\nHost: [::1]\r\n\r\n")
             assert client._reader.readline().startswith(b"HTTP/1.1 401")
         lines = [word for front in [*fleet.fronts(), fleet.engine()] for word in front.cmdline()]
         assert not any("very-secret" in word for word in lines)

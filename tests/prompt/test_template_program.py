@@ -65,6 +65,7 @@ def test_the_output_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (TemplateRefusal("no"), "refuses these messages: no"),
         (RenderLimit("it takes too long"), "messages: it takes too long. Send fewer"),
+        (RecursionError("maximum"), "is nested too deeply. Send flatter ones"),
         (KeyError("x" * 1000), "fails with these messages: KeyError"),
     ],
 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cria.errors import RequestError
-from cria.prompt.tokenizer import Tokenizer
+from cria.prompt.tokenizer import RUN_LENGTH, Tokenizer, check_runs
 from tests.prompt.fake_vocab import BOS, CONTROL, EOS, FIM_IDS, IM_END, IM_START, FakeVocab
 
 
@@ -184,3 +184,23 @@ def test_a_bias_may_not_forbid_everything() -> None:
         assert caught.value.param == "logit_bias"
     tokenizer.check_allowed((), every - {EOS}, may_end=True)
     tokenizer.check_allowed((), every - {5}, may_end=False)
+
+
+@pytest.mark.parametrize("char", ["a", "1", "!", " ", "\n", "\u4e2d", "\u0301", "\U0001f642"])
+def test_endless_runs_are_refused(char: str) -> None:
+    check_runs(char * (RUN_LENGTH - 1), "prompt")
+    for ends in ("", "a ", "a " * 90_000):
+        with pytest.raises(RequestError) as caught:
+            check_runs(ends + char * (2 * RUN_LENGTH) + ends, "prompt")
+        assert (caught.value.param, caught.value.code) == ("prompt", "invalid_value")
+
+
+def test_long_text_of_words_is_no_run() -> None:
+    check_runs("word " * 1_000_000, "prompt")
+    check_runs(("x" * (RUN_LENGTH - 1) + " ") * 10, "prompt")
+
+
+def test_the_refusal_names_what_the_prompt_is_made_of() -> None:
+    tokenizer = Tokenizer(FakeVocab(), context_size=10)
+    with pytest.raises(RequestError, match="your messages and tools resulted in 70000 bytes"):
+        tokenizer.encode_chat(["a" * 70_000], "messages and tools")

@@ -58,7 +58,7 @@ def main() -> None:
     OpenedGeneration.load_error = settings.pop("load_error", None)
     OpenedGeneration.loading = settings.pop("loading", False)
     serve.Generation = OpenedGeneration  # type: ignore[misc,assignment]
-    config = ServerConfig(**{"port": 0, **settings})
+    config = ServerConfig(allowed_hosts=("t", "test"), **{"port": 0, **settings})
     serve.prepare(config.log_level)
     listener = serve.bind(config.host, config.port)
     serve.serve(listener, EngineConfig(""), config, lambda text: print(text, flush=True))

@@ -70,7 +70,7 @@ def post(prompt: str, *headers: str, stream: bool = False) -> bytes:
     body = json.dumps({"model": "fake", "prompt": prompt, "stream": stream})
     lines = [
         "POST /v1/completions HTTP/1.1",
-        "Host: test",
+        "Host: [::1]",
         f"Content-Length: {len(body)}",
         *headers,
         "",

@@ -9,6 +9,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from cria.access_key import hashed
 from cria.errors import EngineUnavailable
 from tests.fakes import FakeGeneration
 from tests.server.conftest import make_client
@@ -22,7 +23,7 @@ BODY = {"model": "fake", "prompt": "hi"}
         ("GET", "/v1/nope", 404, None),
         ("GET", "/v1/completions", 405, "method_not_supported"),
         ("POST", "/v1/models", 405, "method_not_supported"),
-        ("POST", "/v1/completions", 400, None),
+        ("POST", "/v1/completions", 400, "invalid_json"),
     ],
 )
 def test_failures_are_envelopes(
@@ -124,7 +125,7 @@ def test_head_and_options_are_answered(client: FlaskClient) -> None:
 def test_a_missing_key_comes_before_route_and_method(
     generation: FakeGeneration, method: str, path: str
 ) -> None:
-    client = make_client(generation, api_keys=("k",))
+    client = make_client(generation, keys=(hashed("k"),))
     answer = client.open(path, method=method)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -132,12 +133,12 @@ def test_a_missing_key_comes_before_route_and_method(
 
 
 def test_a_missing_key_comes_before_the_body(generation: FakeGeneration) -> None:
-    client = make_client(generation, api_keys=("k",), max_body_bytes=1)
+    client = make_client(generation, keys=(hashed("k"),), max_body_bytes=1)
     assert client.post("/v1/completions", data=b"too long").status_code == 401
 
 
 def test_a_right_key_is_let_in_and_health_needs_none(generation: FakeGeneration) -> None:
-    client = make_client(generation, api_keys=("k",))
+    client = make_client(generation, keys=(hashed("k"),))
     headers = {"Authorization": "Bearer k"}
     assert client.post("/v1/completions", json=BODY, headers=headers).status_code == 200
     assert client.get("/health").status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,8 +15,9 @@ from cria.answer_store.store import Answer, AnswerStore
 from cria.api.events import ChoiceDelta, ChoiceFinished, Heartbeat
 from cria.api.responses.encoder import ResponseEncoder
 from cria.api.responses.response_object import Response
-from cria.errors import EngineDied
+from cria.errors import EngineDied, StoreUnwritable
 from cria.generation.run import call
+from cria.server import background as module
 from cria.server.background import DIED, BackgroundRuns, end_forsaken, fail_forsaken
 from cria.server.stored_answers import answer_of, encode
 from tests.fakes import HELLO, SILENCE, FakeRun, Script
@@ -172,3 +174,38 @@ def test_a_store_that_fails_ends_the_run(
     run = start(store, [SILENCE])
     wait_for(lambda: run.open, lambda is_open: not is_open)
     wait_for(lambda: caplog.text, lambda text: "could not be kept" in text)
+
+
+def test_an_end_for_which_there_is_no_room_is_stored_later(
+    store: AnswerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.01)
+    finish, tries = store.finish, iter(range(3))
+
+    def full(*arguments: Any) -> bool:
+        if next(tries, None) is not None:
+            raise StoreUnwritable("The disk is full.")
+        return finish(*arguments)
+
+    monkeypatch.setattr(store, "finish", full)
+    start(store, HELLO)
+    assert ended(store).status == "completed"
+    frames = store.frames("r", 0, 1000)[1]
+    numbers = [event["sequence_number"] for event in sse(b"".join(frames))]
+    assert numbers == list(range(len(numbers)))
+
+
+def test_a_server_that_ends_does_not_wait_for_room(
+    store: AnswerStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: Any) -> bool:
+        raise StoreUnwritable("The disk is full.")
+
+    monkeypatch.setattr(store, "finish", full)
+    runs = BackgroundRuns(store, call)
+    runs.start(FakeRun(HELLO, 0), ResponseEncoder(queued(store)), is_streamed=True)  # type: ignore[arg-type]
+    wait_for(lambda: caplog.text, lambda text: "Trying again" in text)
+    wait_for(runs.num_running, lambda count: count == 0)
+    runs.close()
+    assert runs.num_running() == 0
+    assert read(store).status == "in_progress"

@@ -8,6 +8,7 @@ import shlex
 import msgspec
 import pytest
 
+from cria.access_key import hashed
 from cria.config import ServerConfig
 from cria.ipc.messages import EmbeddingInfo
 from cria.server import banner
@@ -34,7 +35,7 @@ def test_a_model_that_only_embeds_is_shown_as_one(pooling: str, route: str) -> N
         READY, can_generate=False, num_slots=0, embedding=EmbeddingInfo(384, 512, pooling)
     )
     generation.engine = msgspec.structs.replace(generation.engine, info=info)
-    text = banner.ready_banner(generation, ServerConfig(api_keys=("k",)), 1234)
+    text = banner.ready_banner(generation, ServerConfig(keys=(hashed("k"),)), 1234)
     what = {"mean": "Embeddings", "rank": "Rankings"}[pooling]
     assert f"{what} of texts of up to 512 tokens, on CPU" in text
     assert "sequence" not in text
@@ -54,7 +55,7 @@ def test_it_repeats_the_engines_warnings() -> None:
     ("config", "warns"),
     [
         (ServerConfig(host="0.0.0.0"), True),
-        (ServerConfig(host="0.0.0.0", api_keys=("k",)), False),
+        (ServerConfig(host="0.0.0.0", keys=(hashed("k"),)), False),
         (ServerConfig(host="localhost"), False),
     ],
 )
@@ -83,7 +84,7 @@ def test_the_line_survives_a_shell() -> None:
 
 
 def test_the_line_shows_where_the_key_goes_but_no_key() -> None:
-    config = ServerConfig(api_keys=("secret",))
+    config = ServerConfig(keys=(hashed("secret"),))
     text = banner.ready_banner(FakeGeneration(), config, 1)
     assert '-H "Authorization: Bearer $CRIA_API_KEY"' in text
     assert "secret" not in text

@@ -25,6 +25,7 @@ CASES = [
     (tree.QueueFull("full", retry_after=2), 429, None, "queue_full"),
     (tree.RateLimited("much", retry_after=2), 429, None, "rate_limit_exceeded"),
     (tree.RequestQuarantined("bad"), 400, None, "request_quarantined"),
+    (tree.StoreUnwritable("full"), 507, None, "storage_full"),
     (tree.EngineError("failed"), 500, None, "server_error"),
     (tree.ClientGone("gone"), 499, None, None),
 ]

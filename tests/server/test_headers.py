@@ -7,6 +7,7 @@ import logging
 import pytest
 from flask.testing import FlaskClient
 
+from cria.access_key import hashed
 from cria.server.headers import request_id
 from tests.fakes import FakeGeneration
 from tests.server.conftest import make_client
@@ -23,7 +24,7 @@ def test_version_and_time_are_on_every_answer(client: FlaskClient, method: str, 
 
 
 def test_they_are_on_a_stream_and_on_a_refusal_of_strangers(generation: FakeGeneration) -> None:
-    client = make_client(generation, api_keys=("k",))
+    client = make_client(generation, keys=(hashed("k"),))
     body = {"model": "fake", "prompt": "hi", "stream": True}
     stream = client.post("/v1/completions", json=body, headers={"Authorization": "Bearer k"})
     for answer in (stream, client.get("/v1/models")):

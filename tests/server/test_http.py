@@ -11,8 +11,11 @@ import socket
 import struct
 from collections.abc import Generator
 
+import gevent
+import gevent.socket
 import pytest
 
+from cria.server.http import ClientWatch
 from tests.server.process import (
     FakeServer,
     fake_server,
@@ -114,6 +117,24 @@ def test_pipelined_bytes_are_no_departure(server: FakeServer) -> None:
         answers = read_until(sock, b"Hello world")
     assert answers.count(b"[DONE]") == 1
     assert answers.count(b"HTTP/1.1 200 ") == 1
+
+
+@pytest.mark.parametrize("is_told_to_end", [False, True])
+def test_a_watch_ends_at_once(is_told_to_end: bool) -> None:
+    """However busy the loop is: it must not meet a new watcher of what has been closed."""
+    ours, theirs = gevent.socket.socketpair()
+    news: list[str] = []
+    watch = ClientWatch(ours, lambda: news.append("gone"))
+    for _ in range(50_000):
+        gevent.spawn(int)
+    theirs.close()
+    if is_told_to_end:
+        watch.stop()
+        ours._sock.close()  # at once, as gevent's handler does
+    gevent.wait()
+    assert news == ([] if is_told_to_end else ["gone"])
+    watch.stop()
+    ours.close()
 
 
 def test_the_connection_is_used_again_after_a_stream(server: FakeServer) -> None:

@@ -44,7 +44,8 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
 
 
 def test_a_signal_ends_open_streams(tmp_path: Path) -> None:
-    with fake_server(tmp_path / "log") as server, server.connect() as sock:
+    limits = {"drain_timeout_seconds": 0.2}
+    with fake_server(tmp_path / "log", **limits) as server, server.connect() as sock:
         sock.sendall(post("one then silent", stream=True))
         read_until(sock, b"first")
         server.process.terminate()

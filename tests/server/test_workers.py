@@ -11,13 +11,14 @@ import msgspec
 import psutil
 import pytest
 
+from cria.access_key import hashed
 from cria.config import ServerConfig
 from cria.generation import child_process
 from cria.server import workers as module
 from cria.server.workers import WorkerJob, Workers
 from tests.real_server import command_line, wait_for
 
-JOB = WorkerJob(("127.0.0.1", 3000), ServerConfig(api_keys=("secret",)), "m.gguf", "/a", 5)
+JOB = WorkerJob(("127.0.0.1", 3000), ServerConfig(keys=(hashed("secret"),)), "m.gguf", "/a", 5)
 
 SERVES = "import sys; print(sys.stdin.readline()); sys.stdin.read()"
 """As a worker does: until the end of its standard input."""
@@ -67,7 +68,8 @@ def test_the_job_comes_over_standard_input_alone(
         wait_for(lambda: told.exists() and told.read_text(), lambda text: text, "the job")
         (worker,) = children(writes)
         assert not any("secret" in word for word in worker.cmdline())
-    assert msgspec.json.decode(told.read_text(), type=WorkerJob) == JOB
+    told_job = msgspec.json.decode(told.read_text(), type=WorkerJob)
+    assert told_job == msgspec.structs.replace(JOB, number=1)
 
 
 def test_one_that_is_killed_is_replaced(
@@ -112,6 +114,31 @@ def test_ending_at_once_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
     assert children(SERVES) == []
     assert not [thread for thread in threading.enumerate() if thread.name == "worker"]
+
+
+OBEYS = (
+    "import sys\nsys.stdin.readline()\n"
+    "for line in sys.stdin:\n    with open('PATH', 'a') as told: told.write(line)\n"
+    "    if line == 'drain\\n': sys.exit(0)"
+)
+"""Writes down its orders, and ends when it is told to drain."""
+
+
+def test_they_are_told_to_drain_and_end_by_themselves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    program = OBEYS.replace("PATH", str(told))
+    becomes(monkeypatch, program)
+    with Workers(2, JOB) as workers:
+        wait_for_children(program, 2)
+        workers.hang_up()
+        wait_for(lambda: told.exists() and told.read_text(), bool, "the order")
+        assert workers.num_running() == 2
+        workers.drain()
+        wait_for(workers.num_running, lambda count: count == 0, "their end")
+        workers.hang_up()
+    assert set(told.read_text().splitlines()) == {"hang up", "drain"}
 
 
 def test_none_are_none() -> None:

@@ -9,6 +9,7 @@ from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server import docs_page
 from cria.server.answers import json_response
+from cria.server.key_ring import needs_key
 from cria.server.openapi import Json, make_document
 from cria.server.operations import Operation, describe
 
@@ -23,7 +24,7 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     def document() -> Json:
         known = current_app.extensions
         if DOCUMENT not in known:  # made once, and not at start-up: it takes a moment
-            known[DOCUMENT] = make_document(current_app, needs_key=bool(config.api_keys))
+            known[DOCUMENT] = make_document(current_app, needs_key=needs_key(config))
         made: Json = known[DOCUMENT]
         return made
 

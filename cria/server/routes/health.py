@@ -1,7 +1,8 @@
-"""GET /health: whether an engine is ready, and its counters.
+"""GET /health, /livez, /readyz: whether to send requests here, and whether to start it again.
 
 The shape is llama-server's, so that its users' probes work: 200 `{"status":"ok"}` with more members
-beside it, or 503 with an error object whose code is the number 503.
+beside it, or 503 with an error object whose code is the number 503. `/readyz` says the same in
+short. `/livez` fails only where a new process would help.
 """
 
 from __future__ import annotations
@@ -9,18 +10,28 @@ from __future__ import annotations
 import msgspec
 from flask import Blueprint, Response
 
-from cria.api.health import EngineHealth, Health, Unready, UnreadyError
+from cria.api.health import EngineHealth, Health, Probe, Unready, UnreadyError
 from cria.config import ServerConfig
 from cria.generation.engine_status import EngineStatus
 from cria.generation.pipeline import Generation
 from cria.generation.unavailable import unavailable
 from cria.server.answers import json_response
+from cria.server.draining import is_draining
 from cria.server.errors import error_headers
 from cria.server.operations import Operation, describe
 
 READY = Operation(
     "Say whether the engine is ready; needs no key.", answer=Health, failures={"503": Unready}
 )
+READY_PROBE = Operation(
+    "Say whether requests are welcome; needs no key.", answer=Probe, failures={"503": Unready}
+)
+LIVE_PROBE = Operation(
+    "Say whether the server works or will again; needs no key.",
+    answer=Probe,
+    failures={"503": Unready},
+)
+SHUTTING_DOWN = "The server is shutting down"
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
@@ -30,13 +41,40 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     @describe(READY)
     def health() -> Response:
         status = generation.status()
-        if status.state == "ready":
-            return json_response(msgspec.json.encode(ready_body(status)))
-        response = json_response(msgspec.json.encode(unready_body(status)), 503)
-        response.headers.update(error_headers(unavailable(status)))
-        return response
+        status = generation.status()
+        if is_unready(status):
+            return unready(status)
+        return json_response(msgspec.json.encode(ready_body(status)))
+
+    @blueprint.get("/readyz", strict_slashes=False)
+    @describe(READY_PROBE)
+    def readyz() -> Response:
+        if is_unready(generation.status()):
+            return unready(generation.status())
+        return json_response(msgspec.json.encode(Probe("ready")))
+
+    @blueprint.get("/livez", strict_slashes=False)
+    @describe(LIVE_PROBE)
+    def livez() -> Response:
+        status = generation.status()
+        if is_dead(status):
+            return unready(status)
+        return json_response(msgspec.json.encode(Probe("live")))
 
     return blueprint
+
+
+def unready(status: EngineStatus) -> Response:
+    """A 503 with llama-server's error object."""
+    response = json_response(msgspec.json.encode(Unready(unready_error(status))), 503)
+    response.headers.update(error_headers(unavailable(status)))
+    return response
+
+
+def is_dead(status: EngineStatus) -> bool:
+    """Whether no engine will be ready soon: the first load has failed, or too many have ended."""
+    failed = status.state == "down" and status.reason is not None and status.info is None
+    return failed or status.gave_up
 
 
 def ready_body(status: EngineStatus) -> Health:
@@ -61,11 +99,18 @@ def ready_body(status: EngineStatus) -> Health:
     return Health("ok", engine)
 
 
-def unready_body(status: EngineStatus) -> Unready:
-    """Loading, silent, or down with the reason if one is known."""
+def is_unready(status: EngineStatus) -> bool:
+    """Stopping, loading, silent or down."""
+    return is_draining() or status.state != "ready"
+
+
+def unready_error(status: EngineStatus) -> UnreadyError:
+    """Why, with the reason if one is known."""
+    if is_draining():
+        return UnreadyError(SHUTTING_DOWN, reason="server_shutting_down")
     message = "Loading model"
     if status.state == "down":
         message = status.reason or "The engine is down"
     elif status.state == "unresponsive":
         message = "The engine gives no sign of life"
-    return Unready(UnreadyError(message, reason=unavailable(status).code or "model_loading"))
+    return UnreadyError(message, reason=unavailable(status).code or "model_loading")

@@ -14,6 +14,7 @@ from cria.config import ServerConfig
 from cria.errors import ModelNotFound
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
+from cria.server.auth import current_key
 from cria.server.dialect import speaks_anthropic
 from cria.server.operations import Operation, describe
 
@@ -39,9 +40,12 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
 
 
 def cards(generation: Generation) -> dict[str, ModelCard]:
-    """One card per name; each name works as `model`."""
-    card = generation.model_card()
-    return {name: msgspec.structs.replace(card, id=name) for name in generation.model_ids}
+    """One card per name; each name works as `model`. Those that the caller's key may not name are
+    not told.
+    """
+    card, key = generation.model_card(), current_key()
+    names = [name for name in generation.model_ids if key is None or key.may_use(name)]
+    return {name: msgspec.structs.replace(card, id=name) for name in names}
 
 
 def find_card(known: dict[str, ModelCard], model_id: str) -> ModelCard:

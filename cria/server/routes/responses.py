@@ -11,7 +11,7 @@ from cria.api.tokens import InputTokens
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
-from cria.server.auth import owner_of
+from cria.server.auth import current_owner
 from cria.server.body import read_request
 from cria.server.operations import Operation, describe
 from cria.server.response_service import attach, service
@@ -32,7 +32,7 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     )
     def create_response() -> Response:
         wanted = read_request(request, ResponsesRequest, config)
-        owner = owner_of(request.headers, config.api_keys)
+        owner = current_owner()
         return service().create(wanted, owner, request.environ)
 
     @blueprint.post("/responses/input_tokens", strict_slashes=False)
@@ -41,7 +41,7 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     )
     def count_response_tokens() -> Response:
         wanted = read_request(request, InputTokensRequest, config)
-        owner = owner_of(request.headers, config.api_keys)
+        owner = current_owner()
         count = service().count(wanted, owner)
         return json_response(msgspec.json.encode(InputTokens(count)))
 

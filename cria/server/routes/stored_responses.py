@@ -21,7 +21,7 @@ from cria.config import ServerConfig
 from cria.errors import RequestError
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
-from cria.server.auth import owner_of
+from cria.server.auth import current_owner
 from cria.server.body import add_warnings
 from cria.server.operations import Operation, describe
 from cria.server.response_service import attach, service
@@ -42,7 +42,7 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     blueprint.record(lambda state: attach(state.app, generation, config))
 
     def owner() -> str:
-        return owner_of(request.headers, config.api_keys)
+        return current_owner()
 
     @blueprint.get("/responses/<response_id>", strict_slashes=False)
     @describe(

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cria.access_key import hashed
 from cria.api.events import ChoiceDelta, ChoiceFinished
 from cria.errors import ContextLengthExceeded, EngineUnavailable, RequestError
 from tests.api.anthropic.test_request import FIELDS, VALUES
@@ -112,7 +113,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("headers", [{"x-api-key": "k"}, {"Authorization": "Bearer k"}])
     def test_of_keys(self, generation: FakeGeneration, headers: dict[str, str]) -> None:
-        client = make_client(generation, api_keys=("k",))
+        client = make_client(generation, keys=(hashed("k"),))
         assert client.post("/v1/messages", json=BODY, headers=headers).status_code == 200
         assert is_failure(client.post("/v1/messages", json=BODY), 401, "authentication_error")
 

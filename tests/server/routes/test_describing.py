@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
+from cria.access_key import hashed
 from tests.fakes import FakeGeneration
 from tests.server.conftest import make_client
 
@@ -28,13 +29,13 @@ def test_for_people(client: FlaskClient, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/"])
 def test_they_need_a_key_like_any_route(generation: FakeGeneration, path: str) -> None:
-    client = make_client(generation, api_keys=("k",))
+    client = make_client(generation, keys=(hashed("k"),))
     assert client.get(path).status_code == 401
     allowed = client.get(path, headers={"Authorization": "Bearer k"})
     assert allowed.status_code == 200
 
 
 def test_the_document_says_whether_a_key_is_needed(generation: FakeGeneration) -> None:
-    client = make_client(generation, api_keys=("k",))
+    client = make_client(generation, keys=(hashed("k"),))
     document = client.get("/openapi.json", headers={"Authorization": "Bearer k"}).get_json()
     assert document["security"] == [{"bearer": []}]

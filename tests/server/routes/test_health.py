@@ -9,6 +9,28 @@ from cria.generation.engine_status import EngineStatus
 from tests.fakes import FakeGeneration
 
 
+def test_the_probes(client: FlaskClient, generation: FakeGeneration) -> None:
+    for prefix in ("", "/v1"):
+        assert client.get(prefix + "/readyz").get_json() == {"status": "ready"}
+        assert client.get(prefix + "/livez").get_json() == {"status": "live"}
+
+
+@pytest.mark.parametrize(
+    ("status", "lives"),
+    [
+        (EngineStatus("loading"), 200),
+        (EngineStatus("down"), 200),
+        (EngineStatus("down", reason="no memory"), 503),
+    ],
+)
+def test_a_server_without_an_engine_may_live(
+    client: FlaskClient, generation: FakeGeneration, status: EngineStatus, lives: int
+) -> None:
+    generation.engine = status
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/livez").status_code == lives
+
+
 def test_ready(client: FlaskClient) -> None:
     answer = client.get("/health")
     assert answer.status_code == 200

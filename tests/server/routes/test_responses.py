@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from cria.access_key import hashed
 from cria.api.events import (
     CallDelta,
     CallStarted,
@@ -177,7 +178,7 @@ def test_without_a_store(generation: FakeGeneration) -> None:
 
 
 def test_a_key_reads_only_what_it_wrote(generation: FakeGeneration, tmp_path: Path) -> None:
-    with responding(generation, tmp_path / "s", api_keys=("one", "two")) as client:
+    with responding(generation, tmp_path / "s", keys=(hashed("one"), hashed("two"))) as client:
         mine, other = ({"Authorization": f"Bearer {key}"} for key in ("one", "two"))
         body = {"model": "fake", "input": "hi"}
         made = client.post("/v1/responses", json=body, headers=mine).get_json()

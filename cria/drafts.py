@@ -1,0 +1,88 @@
+"""`drafted`: files that are there under their names only when they are whole.
+
+1. A draft is written into a folder beside its target, then renamed; both file and folder are
+   flushed to the disk before and after.
+2. One process at a time drafts a target: the others wait, and find what the first has made.
+3. What a killed process has left is removed by the next one that drafts the same target.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+POLL_SECONDS = 0.1
+
+
+@contextmanager
+def drafted(target: Path) -> Iterator[Path]:
+    """The path to write to, alone in a folder for whatever else is needed meanwhile.
+
+    It becomes `target` when the block ends without an exception; nothing does if nothing is there.
+    OSError if the disk does not bear it.
+    """
+    folder = target.parent / f".{target.name}.draft"
+    lock = _lock(folder)
+    try:
+        draft = folder / target.name
+        yield draft
+        if draft.exists():
+            _flush(draft)
+            os.replace(draft, target)
+            _flush(target.parent)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _lock(folder: Path) -> int:
+    """Make the folder, empty, and lock it: a descriptor that holds the lock."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # the one before has just removed it
+        if _is_locked(descriptor) and _is_at(descriptor, folder):
+            _empty(folder)
+            return descriptor
+        os.close(descriptor)
+        # In steps: a signal has to be heard meanwhile.
+        time.sleep(POLL_SECONDS)
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(descriptor: int, folder: Path) -> bool:
+    """Whether the folder is still the one that was opened."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
+    except FileNotFoundError:
+        return False
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The soak: a server under load for minutes, while things around it break; `docs/soak.md`."""
