@@ -50,7 +50,9 @@ def wait_until_ready(server: RealServer, restarts: int) -> None:
     )
 
 
-def complete(server: RealServer, prompt: str = "hello", **more: Any) -> requests.Response:
+def complete(
+    server: RealServer, prompt: str | list[int] = "hello", **more: Any
+) -> requests.Response:
     return server.post("/v1/completions", {**TEXT, "prompt": prompt, "max_tokens": 8, **more})
 
 
