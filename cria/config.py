@@ -79,6 +79,16 @@ class ServerConfig(msgspec.Struct, frozen=True):
     reasoning_field: str = "reasoning_content"
     """Where a chat's answer has the model's thinking; `none` leaves it in the text."""
     max_body_bytes: int = 32 * 1024 * 1024
+    max_connections: int = 1000
+    """Of one process that speaks HTTP."""
+    header_timeout: float = 10.0
+    """Seconds from the first byte of a request to the end of its headers."""
+    body_timeout: float = 30.0
+    """Seconds of silence within a body; all of it may take four times as long and a little more."""
+    idle_timeout: float = 75.0
+    """Seconds until a connection on which nothing is asked ends."""
+    write_timeout: float = 60.0
+    """Seconds until a client that takes nothing of its answer counts as gone."""
     heartbeat_seconds: float = 15.0
     """A stream that has been silent for so long gets a comment line, which keeps proxies awake."""
     ignore_built_in_tools: bool = False

@@ -44,6 +44,7 @@ UNTESTED = {
     "bench/messages.py",
     "formats/draw.py",
     "cli/bench_options.py",
+    "cli/connection_options.py",
     "cli/access_options.py",
     "cli/limit_options.py",
     "cli/options.py",

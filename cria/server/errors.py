@@ -71,8 +71,10 @@ UNEXPECTED_MESSAGE = "The server had an error while processing your request."
 
 FRAMEWORK_CODES = {
     405: "method_not_supported",
+    408: "request_timeout",
     413: "request_too_large",
     414: "request_too_large",
+    431: "request_too_large",
     500: "server_error",
 }
 
