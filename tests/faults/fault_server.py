@@ -32,9 +32,9 @@ def faulty(
             yield server
 
 
-def engine_of(server: RealServer) -> psutil.Process | None:
-    """The engine process, if there is one now."""
-    children = psutil.Process(server.process.pid).children()
+def engine_of(server_pid: int) -> psutil.Process | None:
+    """The engine process of a server, if there is one now."""
+    children = psutil.Process(server_pid).children()
     return next((child for child in children if "cria.engine" in command_line(child)), None)
 
 
@@ -50,7 +50,9 @@ def wait_until_ready(server: RealServer, restarts: int) -> None:
     )
 
 
-def complete(server: RealServer, prompt: str = "hello", **more: Any) -> requests.Response:
+def complete(
+    server: RealServer, prompt: str | list[int] = "hello", **more: Any
+) -> requests.Response:
     return server.post("/v1/completions", {**TEXT, "prompt": prompt, "max_tokens": 8, **more})
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ import psutil
 import pytest
 import requests
 
+from cria.native.tiny_model import make_tensors
 from tests.faults.fault_server import (
     OPTIONS,
     complete,
@@ -36,7 +39,7 @@ NUM_KILLS = int(os.environ.get("CRIA_TEST_KILLS", "5"))
 
 
 def kill_engine(server: RealServer, number: int = signal.SIGKILL) -> None:
-    engine = wait_for(lambda: engine_of(server), bool, "an engine")
+    engine = wait_for(lambda: engine_of(server.process.pid), bool, "an engine")
     os.kill(engine.pid, number)
 
 
@@ -121,7 +124,7 @@ def test_a_short_stop_is_no_death(tiny_gguf: Path, tmp_path: Path) -> None:
     """F25: SIGSTOP and SIGCONT of the engine, well within the limit, and of both together."""
     options = (*OPTIONS, "--engine-timeout", "2")
     with RealServer.start(tiny_gguf, *options, log=tmp_path / "log") as server:
-        engine = engine_of(server)
+        engine = engine_of(server.process.pid)
         assert engine is not None
         response = first_of(stream(server, max_tokens=300))
         for processes in ([engine], [engine, psutil.Process(server.process.pid)]):
@@ -135,8 +138,9 @@ def test_a_short_stop_is_no_death(tiny_gguf: Path, tmp_path: Path) -> None:
         assert server.counters()["restarts"] == 0
 
 
-def test_a_crash_loop_leaves_a_server_that_says_so(tiny_gguf: Path, tmp_path: Path) -> None:
-    """F5: with the option, it ends; see the next test for the time until then."""
+@pytest.mark.slow
+def test_a_crash_loop_ends_a_server_that_was_told_so(tiny_gguf: Path, tmp_path: Path) -> None:
+    """F5: with the option."""
     with faulty(tiny_gguf, tmp_path, "abort@prompt:7", "--exit-on-crash-loop", times=9) as server:
         for number in range(5):
             wait_until_ready(server, number)
@@ -173,7 +177,7 @@ def test_a_crash_at_the_first_load_is_the_end(tiny_gguf: Path, tmp_path: Path) -
     done = subprocess.run(
         command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=60
     )
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "was ended by SIGSEGV while it loaded the model" in done.stderr
 
 
@@ -184,7 +188,7 @@ def test_no_memory_has_a_code_of_its_own(tiny_gguf: Path, tmp_path: Path) -> Non
         *_, last = found
         assert error_of(last)["code"] == "out_of_memory"
         wait_until_ready(server, 1)
-        engine = engine_of(server)
+        engine = engine_of(server.process.pid)
         assert engine is not None
         score = int(Path(f"/proc/{engine.pid}/oom_score_adj").read_text())
         assert score >= 500 > int(Path(f"/proc/{server.process.pid}/oom_score_adj").read_text())
@@ -193,9 +197,9 @@ def test_no_memory_has_a_code_of_its_own(tiny_gguf: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("code", [1, 2, -1])
 def test_a_batch_that_fails_costs_one_request(tiny_gguf: Path, tmp_path: Path, code: int) -> None:
     """F7, F8, F9: the youngest; the other one is computed again, and says the same."""
-    with faulty(tiny_gguf, tmp_path, f"decode_rc={code}@token:40") as server:
+    with faulty(tiny_gguf, tmp_path, f"decode_rc={code}@token:150") as server:
         with ThreadPoolExecutor(2) as pool:
-            first = stream(server, "first", max_tokens=100)
+            first = stream(server, "first", max_tokens=400)
             told = first_of(first)
             second = pool.submit(complete, server, "second", max_tokens=300)
             *_, last = told
@@ -209,13 +213,51 @@ def test_a_batch_that_fails_costs_one_request(tiny_gguf: Path, tmp_path: Path, c
 
 def test_what_was_computed_again_is_the_same(tiny_gguf: Path, tmp_path: Path) -> None:
     """F7: of two sequences, the older one's text."""
-    with faulty(tiny_gguf, tmp_path, "decode_rc=1@token:40") as server:
+    with faulty(tiny_gguf, tmp_path, "decode_rc=1@token:150") as server:
         with ThreadPoolExecutor(2) as pool:
-            older = pool.submit(complete, server, "first", max_tokens=100)
+            older = pool.submit(complete, server, "first", max_tokens=400)
             wait_for(server.counters, lambda c: c["running"] == 1, "the first one")
             complete(server, "second", max_tokens=300)
-        text = older.result().json()["choices"][0]["text"]
-        assert complete(server, "first", max_tokens=100).json()["choices"][0]["text"] == text
+        told, again = older.result().json(), complete(server, "first", max_tokens=400).json()
+        assert told["usage"] == again["usage"]
+        # Later a random model's near ties go by who shares a batch.
+        texts = [each["choices"][0]["text"] for each in (told, again)]
+        assert len(os.path.commonprefix(texts)) > 100
+
+
+def test_a_model_whose_numbers_end(tiny_gguf: Path, tmp_path: Path) -> None:
+    """F10: the embedding of the token 7 is NaN, and so are all logits after it."""
+    model = tmp_path / "nan.gguf"
+    data = bytearray(tiny_gguf.read_bytes())
+    embeddings = next(make_tensors(random.Random(0), layers=2))
+    row = 2 * embeddings.shape[0]
+    start = data.index(embeddings.data) + 7 * row
+    data[start : start + row] = struct.pack("<e", float("nan")) * embeddings.shape[0]
+    model.write_bytes(data)
+    with RealServer.start(model, *OPTIONS, log=tmp_path / "log") as server:
+        before = complete(server).json()["choices"]
+        for options in ({}, {"temperature": 1, "top_p": 0.5}, {"logprobs": 1}):
+            answer = complete(server, [5, 7], **options)
+            assert answer.status_code == 500
+            assert answer.json()["error"]["code"] == "model_produced_nan"
+        assert complete(server).json()["choices"] == before
+        assert server.wait_until_idle()["restarts"] == 0
+
+
+def test_a_small_address_space_means_a_small_plan() -> None:
+    """F6: as with `ulimit -v`; what the user left open shrinks."""
+    seen = subprocess.run(
+        [sys.executable, "-c", FREE_MEMORY], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert 0 < int(seen.stdout) < 2 << 30, seen.stderr
+
+
+FREE_MEMORY = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, resource.RLIM_INFINITY))
+from cria.native.devices import free_main_memory
+print(free_main_memory())
+"""
 
 
 def test_an_engine_that_is_not_to_be_trusted_is_replaced(tiny_gguf: Path, tmp_path: Path) -> None:
@@ -236,8 +278,8 @@ def test_the_end_of_the_server_is_the_end_of_all(tiny_gguf: Path, tmp_path: Path
         family = main.children(recursive=True)
         first_of(stream(server))
         main.kill()
-        gone, alive = psutil.wait_procs(family, timeout=2)
-        assert len(gone) == 2 and not alive
+        assert len(family) == 2
+        wait_for(lambda: any(map(is_running, family)), lambda found: not found, "both ends", 2)
         port = int(server.url.rpartition(":")[2])
         wait_for(lambda: is_free(port), bool, "a free port", patience=2)
 
@@ -257,15 +299,21 @@ def test_the_end_of_the_server_while_the_engine_loads(tiny_gguf: Path, tmp_path:
     with subprocess.Popen(
         command, env=environment, cwd=REPOSITORY, stderr=subprocess.DEVNULL
     ) as process:
-        main = psutil.Process(process.pid)
-        family = wait_for(main.children, bool, "the engine")
-        wait_for(lambda: is_expendable(family[0]), bool, "the engine to be on its way")
-        main.kill()
-        assert not psutil.wait_procs(family, timeout=2)[1]
+        try:
+            engine = wait_for(lambda: engine_of(process.pid), bool, "the engine")
+            score = Path(f"/proc/{engine.pid}/oom_score_adj")
+            wait_for(lambda: int(score.read_text()), lambda n: n >= 500, "it to be on its way")
+        finally:
+            process.kill()
+        wait_for(lambda: is_running(engine), lambda found: not found, "its end", 2)
 
 
-def is_expendable(process: psutil.Process) -> bool:
-    return int(Path(f"/proc/{process.pid}/oom_score_adj").read_text()) >= 500
+def is_running(process: psutil.Process) -> bool:
+    """Who has ended may stay as an entry of the table until somebody asks for its code."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.slow
@@ -281,7 +329,7 @@ def test_a_flood_of_log_lines_stops_nobody(tiny_gguf: Path, tmp_path: Path) -> N
 
 def test_the_engine_holds_no_socket_but_its_own(tiny_server: RealServer) -> None:
     """F16."""
-    engine = engine_of(tiny_server)
+    engine = engine_of(tiny_server.process.pid)
     assert engine is not None
     links = [os.readlink(path) for path in Path(f"/proc/{engine.pid}/fd").iterdir()]
     assert sum(link.startswith("socket:") for link in links) == 1
@@ -339,7 +387,7 @@ def test_a_worker_that_is_stopped_stops_nobody(tiny_gguf: Path, tmp_path: Path) 
     with RealServer.start(tiny_gguf, *options, log=tmp_path / "log") as server:
         main = psutil.Process(server.process.pid)
         children = wait_for(main.children, lambda found: len(found) == 2, "the worker")
-        engine = engine_of(server)
+        engine = engine_of(server.process.pid)
         worker = next(child for child in children if child != engine)
         worker.suspend()
         try:
