@@ -197,7 +197,7 @@ def test_no_memory_has_a_code_of_its_own(tiny_gguf: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("code", [1, 2, -1])
 def test_a_batch_that_fails_costs_one_request(tiny_gguf: Path, tmp_path: Path, code: int) -> None:
     """F7, F8, F9: the youngest; the other one is computed again, and says the same."""
-    with faulty(tiny_gguf, tmp_path, f"decode_rc={code}@token:150") as server:
+    with faulty(tiny_gguf, tmp_path, f"decode_rc={code}@token:300") as server:
         with ThreadPoolExecutor(2) as pool:
             first = stream(server, "first", max_tokens=400)
             told = first_of(first)
@@ -213,7 +213,7 @@ def test_a_batch_that_fails_costs_one_request(tiny_gguf: Path, tmp_path: Path, c
 
 def test_what_was_computed_again_is_the_same(tiny_gguf: Path, tmp_path: Path) -> None:
     """F7: of two sequences, the older one's text."""
-    with faulty(tiny_gguf, tmp_path, "decode_rc=1@token:150") as server:
+    with faulty(tiny_gguf, tmp_path, "decode_rc=1@token:300") as server:
         with ThreadPoolExecutor(2) as pool:
             older = pool.submit(complete, server, "first", max_tokens=400)
             wait_for(server.counters, lambda c: c["running"] == 1, "the first one")
