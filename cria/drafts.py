@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 POLL_SECONDS = 0.1
@@ -43,7 +43,8 @@ def drafted(target: Path) -> Iterator[Path]:
 def _lock(folder: Path) -> int:
     """Make the folder, empty, and lock it: a descriptor that holds the lock."""
     while True:
-        folder.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir()
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
