@@ -1,7 +1,7 @@
 """What the numbers of a header have to be, so that llama.cpp can compute with them.
 
-Most of these end the process when they are wrong: `GGML_ASSERT` in `llama-model.cpp` and
-`llama-vocab.cpp`, or an unsupported operation at the first decode.
+Most of these end the process when they are wrong: `GGML_ASSERT` in `llama-model.cpp`, or an
+unsupported operation at the first decode.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from cria.model_file.header import Header, TensorInfo, shown
 from cria.model_file.reader import BadFile
 from cria.model_file.tensor_types import NO_WEIGHTS
 from cria.model_file.values import Numbers, Value
+from cria.model_file.vocabulary_rules import VOCABULARY_RULES
 
 MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
 MAX_EXPERTS = 1024  # LLAMA_MAX_EXPERTS is lower or equal
 MAX_CONTEXT = 2**31 - 1
-SPECIAL_IDS = ("bos", "eos", "unknown", "seperator", "padding", "mask", "eot", "eom", "cls")
+ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 NO_MODELS = {
     "adapter": "an adapter",
     "mmproj": "a projector of images",
@@ -30,7 +31,7 @@ Rule = Callable[[Header], None]
 
 def check_rules(header: Header) -> None:
     """BadFile names the key or the tensor, and its value."""
-    rules = [*_VOCABULARY, *(_MODEL if header.tensors else ())]
+    rules = [*_ANY, *(_MODEL if header.tensors else ())]
     for rule in rules:
         rule(header)
 
@@ -83,38 +84,14 @@ def _check_widths(header: Header) -> None:
 
 
 def _check_rope(header: Header) -> None:
+    kind = header.of_model("rope.scaling.type")
+    if isinstance(kind, str) and kind not in ROPE_SCALINGS:
+        known = ", ".join(ROPE_SCALINGS)
+        raise _wrong(header, "rope.scaling.type", kind or "empty", f"has to be one of {known}")
     for name in ("rope.freq_base", "rope.scaling.factor", "rope.scale_linear"):
         value = header.of_model(name)
         if value is not None and not (_is_number(value, 0, math.inf) and value):
             raise _wrong(header, name, value, "has to be greater than 0")
-
-
-def _check_tokens(header: Header) -> None:
-    """An empty one is given a name of its own by llama.cpp."""
-    tokens = header.metadata.get("tokenizer.ggml.tokens")
-    if not isinstance(tokens, list):
-        return
-    named = [token or b"[EMPTY_%d]" % i for i, token in enumerate(tokens)]
-    if len(set(named)) == len(named):
-        return
-    seen: set[bytes] = set()
-    for i, token in enumerate(named):
-        if token in seen:
-            text = ascii(token.decode("utf-8", "replace"))
-            raise BadFile(f"its vocabulary has {shown(text)} twice, the second time as token {i}")
-        seen.add(token)
-
-
-def _check_special_ids(header: Header) -> None:
-    tokens = header.metadata.get("tokenizer.ggml.tokens")
-    if not isinstance(tokens, list):
-        return
-    for name in SPECIAL_IDS:
-        key = f"tokenizer.ggml.{name}_token_id"
-        value = header.metadata.get(key)
-        # All bits set is how some files say that there is none.
-        if isinstance(value, int) and value not in (-1, 2**32 - 1) and value >= len(tokens):
-            raise BadFile(f"{key} is {value}, but its vocabulary has {len(tokens)} tokens")
 
 
 def _check_types(header: Header) -> None:
@@ -162,11 +139,10 @@ def _wrong(header: Header, name: str, value: object, what: str) -> BadFile:
     return BadFile(f"{header.architecture}.{name} is {shown(value)}; it {what}")
 
 
-_VOCABULARY: tuple[Rule, ...] = (
+_ANY: tuple[Rule, ...] = (
     _check_architecture,
     _check_kind,
-    _check_tokens,
-    _check_special_ids,
+    *VOCABULARY_RULES,
 )
 _MODEL: tuple[Rule, ...] = (
     _check_layers,

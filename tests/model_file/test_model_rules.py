@@ -36,9 +36,6 @@ def check(changes: dict[str, Any], tensors: list[Given] = WEIGHTS) -> None:
         {"llama.attention.layer_norm_rms_epsilon": 0.0},
         {"llama.expert_count": 4, "llama.expert_used_count": 2},
         {"llama.expert_count": 0, "llama.expert_used_count": 0},
-        {"tokenizer.ggml.padding_token_id": 2**32 - 1},
-        {"tokenizer.ggml.eos_token_id": -1},
-        {"tokenizer.ggml.tokens": [1, 2]},
     ],
 )
 def test_what_can_be_computed(changes: dict[str, Any]) -> None:
@@ -63,12 +60,9 @@ def test_what_can_be_computed(changes: dict[str, Any]) -> None:
         ("llama.attention.layer_norm_epsilon", math.inf, "is inf"),
         ("llama.expert_count", 5000, "between 0 and 1024"),
         ("llama.expert_used_count", 1, "between 0 and 0"),
+        ("llama.rope.scaling.type", "", "is empty; it has to be one of none, linear, yarn"),
         ("llama.rope.freq_base", 0.0, "greater than 0"),
         ("llama.rope.scaling.factor", math.nan, "is nan"),
-        ("tokenizer.ggml.tokens", ["a", "b", "c", "b"], "'b' twice, the second time as token 3"),
-        ("tokenizer.ggml.tokens", [b"\xff", b"\xff"], "twice, the second time as token 1"),
-        ("tokenizer.ggml.tokens", ["", "[EMPTY_0]"], "twice"),
-        ("tokenizer.ggml.bos_token_id", 3, "is 3, but its vocabulary has 3 tokens"),
     ],
 )
 def test_what_llama_cpp_could_not_bear(key: str, value: Any, words: str) -> None:
