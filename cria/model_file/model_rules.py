@@ -18,6 +18,8 @@ from cria.model_file.vocabulary_rules import VOCABULARY_RULES
 MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
 MAX_EXPERTS = 1024  # LLAMA_MAX_EXPERTS is lower or equal
 MAX_CONTEXT = 2**31 - 1
+MAYBE_ONE_EXPERT = ("hunyuan-dense", "hunyuan_vl")
+"""llama.cpp reads one expert as none."""
 ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 NO_MODELS = {
     "adapter": "an adapter",
@@ -66,13 +68,37 @@ def _check_epsilons(header: Header) -> None:
             raise _wrong(header, "attention." + name, epsilon, "has to be between 0 and 1")
 
 
+def _check_predicting_layers(header: Header) -> None:
+    """They are counted among all layers."""
+    layers, count = header.of_model("block_count"), header.of_model("nextn_predict_layers")
+    if isinstance(layers, int) and count is not None:
+        _check_range(header, "nextn_predict_layers", count, 0, layers)
+
+
 def _check_experts(header: Header) -> None:
     count, used = header.of_model("expert_count"), header.of_model("expert_used_count")
     if count is not None:
         _check_range(header, "expert_count", count, 0, MAX_EXPERTS)
-    if isinstance(used, int):
-        most = count if isinstance(count, int) else 0
-        _check_range(header, "expert_used_count", used, 1 if most else 0, most)
+    if header.architecture in MAYBE_ONE_EXPERT:
+        return
+    total = count if isinstance(count, int) else 0
+    if used is not None:
+        _check_range(header, "expert_used_count", used, 0, total)
+    if total and not any(_numbers(used)):
+        raise _wrong(header, "expert_used_count", used, f"has to be between 1 and {total}")
+    _check_groups(header, total)
+
+
+def _check_groups(header: Header, num_experts: int) -> None:
+    groups, used = header.of_model("expert_group_count"), header.of_model("expert_group_used_count")
+    if groups is None:
+        return
+    _check_range(header, "expert_group_count", groups, 0, max(num_experts - 1, 0))
+    if not isinstance(groups, int) or groups < 2:
+        return
+    if num_experts % groups:
+        raise _wrong(header, "expert_group_count", groups, f"has to divide {num_experts}")
+    _check_range(header, "expert_group_used_count", used, 1, groups - 1)
 
 
 def _check_widths(header: Header) -> None:
@@ -116,14 +142,14 @@ def _is_norm(tensor: TensorInfo) -> bool:
     return "norm." in tensor.name and tensor.num_values == tensor.shape[0]
 
 
-def _check_range(header: Header, name: str, value: Value, least: int, most: int) -> None:
+def _check_range(header: Header, name: str, value: Value | None, least: int, most: int) -> None:
     """Of one number, or of one for each layer."""
     for each in _numbers(value):
         if not _is_number(each, least, most):
             raise _wrong(header, name, each, f"has to be between {least} and {most}")
 
 
-def _numbers(value: Value) -> Iterator[object]:
+def _numbers(value: Value | None) -> Iterator[object]:
     if isinstance(value, Numbers):
         yield from value.values()
     else:
@@ -148,6 +174,7 @@ _MODEL: tuple[Rule, ...] = (
     _check_layers,
     _check_context,
     _check_epsilons,
+    _check_predicting_layers,
     _check_experts,
     _check_widths,
     _check_rope,
