@@ -49,6 +49,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     pooling: str = "auto"
     """How an input becomes one vector; auto is what the model was trained with, else the mean."""
     log_level: str = "info"
+    engine_timeout: float = 30.0
+    """Seconds without a sign of life after which the engine process is ended and started again."""
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
@@ -77,6 +79,16 @@ class ServerConfig(msgspec.Struct, frozen=True):
     reasoning_field: str = "reasoning_content"
     """Where a chat's answer has the model's thinking; `none` leaves it in the text."""
     max_body_bytes: int = 32 * 1024 * 1024
+    max_connections: int = 1000
+    """Of one process that speaks HTTP."""
+    header_timeout: float = 10.0
+    """Seconds from the first byte of a request to the end of its headers."""
+    body_timeout: float = 30.0
+    """Seconds of silence within a body; all of it may take four times as long and a little more."""
+    idle_timeout: float = 75.0
+    """Seconds until a connection on which nothing is asked ends."""
+    write_timeout: float = 60.0
+    """Seconds until a client that takes nothing of its answer counts as gone."""
     heartbeat_seconds: float = 15.0
     """A stream that has been silent for so long gets a comment line, which keeps proxies awake."""
     ignore_built_in_tools: bool = False
@@ -93,6 +105,18 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """After SIGTERM, health checks fail for so long while requests are still served."""
     drain_timeout_seconds: float = 25.0
     """For answers that have begun then; Kubernetes kills after 30 seconds."""
+    max_queue: int | None = None
+    """Sequences that may wait for a slot; None: eight for each slot, but not fewer than 64."""
+    max_queue_tokens: int | None = None
+    """Tokens of their prompts and longest answers; None: no more than their contexts hold."""
+    queue_timeout: float = 60.0
+    """Seconds that a request may wait for its beginning."""
+    rate_limit_requests: int | None = None
+    """Of each key in a minute, if it has no limit of its own."""
+    rate_limit_tokens: int | None = None
+    """The same, of prompts and answers together."""
     chat_template: str | None = None
     """A Jinja source that is used instead of the model's own templates."""
+    exit_on_crash_loop: bool = False
+    """End the server when engines have ended too often, instead of waiting for some minutes."""
     log_level: str = "info"

@@ -17,7 +17,9 @@ CriaError
 |   +-- QueueTimeout           its turn did not come in time
 |   +-- ServerStopping         the operator stops the server
 |   +-- StoreUnwritable        the answer is there, and cannot be kept
+|   +-- ModelProducedNan       the model computed no numbers
 |   +-- NativeError            a call into llama.cpp failed
+|       +-- BrokenContext      and nobody knows what state it left
 +-- ClientGone                 the client closed its connection; nobody waits for an answer
 +-- SetupError                 the operator's mistake: one sentence, exit code 1
     +-- ModelFileError         no such file, or nothing that can be served: exit code 3
@@ -176,6 +178,21 @@ class StoreUnwritable(EngineError):
 
 class NativeError(EngineError):
     """A native function returned what its prototype calls failure."""
+
+    is_for_batch = False
+    """A batch was not computed; smaller ones, or others, can be."""
+
+
+class BrokenContext(NativeError):
+    """After this the engine process cannot be trusted: it has to be started again."""
+
+    def __init__(self, message: str, *, is_for_memory: bool = False) -> None:
+        super().__init__(message)
+        self.is_for_memory = is_for_memory
+
+
+class ModelProducedNan(EngineError):
+    """The model's output for this request is not numbers; others are not concerned."""
 
 
 class ClientGone(CriaError):

@@ -262,6 +262,18 @@ CRIA_API int32_t cria_synchronize(llama_context * ctx) {
     });
 }
 
+// Adds 1 to `counter` with each node of a graph that a CPU computes: a sign of life from within a step.
+CRIA_API int32_t cria_count_progress(llama_context * ctx, uint64_t * counter) {
+    return guarded([&] {
+        const auto count = [](void * data) {
+            __atomic_fetch_add(static_cast<uint64_t *>(data), 1, __ATOMIC_RELAXED);
+            return false;  // go on
+        };
+        llama_set_abort_callback(ctx, count, counter);
+        return 0;
+    });
+}
+
 // llama_token_to_piece(), which throws for ids that are not in the vocabulary.
 CRIA_API int32_t cria_token_to_piece(const llama_vocab * vocab, llama_token token, char * piece,
                                      int32_t capacity, int32_t lstrip, bool special) {

@@ -39,7 +39,8 @@ public:
     // The largest logit; -infinity if all are banned or none is a number.
     float maximum;
 
-    bool has_choice() const { return maximum > -INFINITY; }
+    // An infinite logit is no number either.
+    bool has_choice() const { return maximum > -INFINITY && maximum < INFINITY; }
 
     // The first of the most likely tokens.
     llama_token most_likely() const {

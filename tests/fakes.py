@@ -19,8 +19,10 @@ from cria.api.models import ModelCard
 from cria.api.rerank import RerankRequest
 from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
+from cria.config import ServerConfig
 from cria.errors import ClientGone, EngineUnavailable, ModelNotFound
-from cria.generation.engine_link import EngineStatus
+from cria.generation.admission import Admission
+from cria.generation.engine_status import EngineStatus
 from cria.generation.text_tools import TextTools
 from cria.ipc.messages import EngineStats, Ready
 from cria.prompt.chat_template import ChatTemplate
@@ -92,6 +94,9 @@ class FakeRun:
     def prompt_token_ids(self, index: int) -> list[int] | None:
         return [1, 2, 3] if self.returns_token_ids else None
 
+    def wait_begun(self) -> None:
+        """It has, with its first event."""
+
     def cancel(self) -> None:
         self.open = False
         self._wake.put(None)
@@ -140,6 +145,7 @@ class FakeGeneration:
     model_ids = ("fake", "org/fake:1")
     created = 1_700_000_000
     engine_address = ""
+    ledger_fd = -1
     model_path = "/models/fake.gguf"
 
     def __init__(self, scripts: Mapping[str, Script] | None = None) -> None:
@@ -149,6 +155,7 @@ class FakeGeneration:
         self.runs: list[FakeRun] = []
         self.text = fake_text()
         self.embeddings = FakeEmbeddings()
+        self.admission = Admission(ServerConfig())
         self._numbers = itertools.count()
 
     def offload(self, function: Callable[..., Any], *args: object) -> Any:

@@ -32,6 +32,8 @@ class UnreadyError(msgspec.Struct):
     type: str = "unavailable_error"
     param: None = None
     code: int = 503
+    reason: str = "model_loading"
+    """`engine_unresponsive` or `engine_unavailable`, as in the code of other errors."""
 
 
 class Unready(msgspec.Struct):

@@ -267,6 +267,22 @@ RESPONSES = (
     ),
 )
 
+SUPERVISION = (
+    option(
+        "--engine-timeout",
+        type=FloatRange(0.1, 86_400),
+        default=_ENGINE.engine_timeout,
+        help="Seconds without a sign of life after which the engine process is ended and started "
+        "again; ten times as many while it loads the model.",
+    ),
+    option(
+        "--exit-on-crash-loop/--no-exit-on-crash-loop",
+        default=_SERVER.exit_on_crash_loop,
+        help="End with an error when the engine process has ended five times within a minute, for "
+        "a supervisor to act on; else requests get a 503, and it is tried again after 5 minutes.",
+    ),
+)
+
 ORIGINAL = (
     option(
         "model_option",
@@ -292,6 +308,7 @@ SERVE_OPTIONS = (
     *EMBEDDINGS,
     *TEMPLATE,
     *RESPONSES,
+    *SUPERVISION,
     *ORIGINAL,
 )
 

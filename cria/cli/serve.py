@@ -10,6 +10,8 @@ import msgspec
 
 from cria.access_key import hashed
 from cria.cli.access_options import access_options
+from cria.cli.connection_options import connection_options
+from cria.cli.limit_options import limit_options
 from cria.cli.options import serve_options
 from cria.cli.progress import make_progress
 from cria.cli.stop_options import stop_options
@@ -22,8 +24,10 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @click.command("serve", short_help="Serve a model over HTTP.")
 @click.argument("model", required=False)
 @serve_options
+@connection_options
 @access_options
 @stop_options
+@limit_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 

@@ -1,13 +1,16 @@
-"""The engine process: `python -m cria.engine FD CONFIG [LISTENER_FD]`.
+"""The engine process: `python -m cria.engine CONFIG FD PAGE_FD [LISTENER_FD]`.
 
-FD is the inherited end of a Unix socket pair, CONFIG an `EngineConfig` as JSON, LISTENER_FD an
-inherited Unix socket that further front processes connect to. The process says `Ready` or
-`LoadFailed`, and ends when the other end of the socket pair does.
+CONFIG is an `EngineConfig` as JSON. Inherited are FD, one end of a Unix socket pair, PAGE_FD, a
+page of memory for the signs of life, and LISTENER_FD, a Unix socket for further front processes to
+connect to. The process says `Ready` or `LoadFailed`, and ends with the socket pair's other end.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import os
+import signal
 import socket
 import sys
 import time
@@ -20,39 +23,69 @@ from cria.engine.core import EngineCore
 from cria.engine.embedder import Embedder, warnings_of
 from cria.engine.embedding_only import EmbeddingOnly
 from cria.engine.embedding_steps import EmbeddingSteps
+from cria.engine.fault_hooks import FaultHooks, FaultyRunner
 from cria.engine.loaded_model import LoadedModel
 from cria.engine.model_runner import ModelRunner
 from cria.engine.peers import Peers
 from cria.engine.scheduler import Scheduler
-from cria.errors import CriaError, ModelFileError
+from cria.engine.vitals import Vitals
+from cria.errors import BrokenContext, CriaError, ModelFileError
 from cria.ipc import codec
 from cria.ipc.messages import LoadFailed, Progress, Ready
+from cria.ipc.pulse import Pulse
 from cria.ipc.transport import PeerGone, Transport
+from cria.native.process import become_expendable
+
+logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.2
+OUT_OF_MEMORY, BROKEN = 12, 13
+"""Exit codes; `generation.death` knows the first one."""
 
 
 def main() -> int:
-    config = msgspec.json.decode(sys.argv[2], type=EngineConfig)
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s engine %(message)s"
-    )
-    connection = socket.socket(fileno=int(sys.argv[1]))
+    """The exit code: 0 without a server, 1 without a model, or one of those above."""
+    become_expendable()
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR2)  # the supervisor asks what a process is doing that hangs
+    config = msgspec.json.decode(sys.argv[1], type=EngineConfig)
+    logging.basicConfig(level=config.log_level.upper(), format="%(levelname)s %(message)s")
+    connection = socket.socket(fileno=int(sys.argv[2]))
     # The server's gevent made its end non-blocking, and the flag came along with the descriptor.
     connection.setblocking(True)
-    listener = socket.socket(fileno=int(sys.argv[3])) if len(sys.argv) > 3 else None
-    return serve(config, Transport(connection), listener)
+    pulse = Pulse(int(sys.argv[3]))
+    listener = socket.socket(fileno=int(sys.argv[4])) if len(sys.argv) > 4 else None
+    try:
+        return serve(config, Transport(connection), pulse, listener)
+    except MemoryError as error:
+        logger.critical("there is no memory: %s", error)
+        return OUT_OF_MEMORY
+    except BrokenContext as error:
+        logger.critical("an error after which nothing can be trusted: %s", error)
+        return OUT_OF_MEMORY if error.is_for_memory else BROKEN
 
 
-def serve(config: EngineConfig, transport: Transport, listener: socket.socket | None = None) -> int:
+def serve(
+    config: EngineConfig,
+    transport: Transport,
+    pulse: Pulse,
+    listener: socket.socket | None = None,
+) -> int:
     """Load and run; the exit code of the process."""
     try:
-        loaded = LoadedModel(config, _ProgressSender(transport))
+        hooks = FaultHooks.from_environment(os.environ)
+        if hooks is not None:
+            hooks.reach("load")
+        loaded = LoadedModel(config, _ProgressSender(transport, pulse))
+        loaded.progress_counter = pulse.native_counter
         runner = make_runner(loaded)
         embedder = make_embedder(loaded)
     except CriaError as error:
         _last_words(transport, str(error))
         return 1
+    except MemoryError:
+        _last_words(transport, "There is not enough memory to load the model.")
+        return OUT_OF_MEMORY
     except PeerGone:
         return 0
     compiling = Compiling(loaded.make_compiler)
@@ -65,7 +98,8 @@ def serve(config: EngineConfig, transport: Transport, listener: socket.socket | 
     )
     # Half of the longest pause is for prompts, half for embeddings.
     embeddings = EmbeddingSteps(embedder, loaded.make_pacer(share=0.5))
-    EngineCore(scheduler, runner, peers, embeddings, compiling).run_forever()
+    steps = runner if hooks is None else FaultyRunner(runner, hooks)
+    EngineCore(scheduler, steps, peers, embeddings, compiling, Vitals(pulse)).run_forever()
     return 0
 
 
@@ -102,11 +136,13 @@ def _last_words(transport: Transport, reason: str) -> None:
 class _ProgressSender:
     """Tells the server how much is loaded, a few times a second."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, pulse: Pulse) -> None:
         self._transport = transport
+        self._pulse = pulse
         self._next = 0.0
 
     def __call__(self, fraction: float) -> None:
+        self._pulse.beat()
         now = time.monotonic()
         if now >= self._next:
             self._next = now + PROGRESS_SECONDS

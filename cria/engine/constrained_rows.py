@@ -7,14 +7,18 @@ Without truncation (top-k, top-p) that is the model's distribution over the allo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from cria.constraint.matcher import Matcher
+from cria.engine.ending import FAILED_TOKEN, NO_TOKEN
 from cria.engine.slots import Tokens
 from cria.native.row_sampling import RowSampler
+
+logger = logging.getLogger(__name__)
 
 BITS = 32
 
@@ -39,15 +43,25 @@ class ConstrainedRows:
     def settle(self, tokens: Tokens, slots: Tokens, logits: npt.NDArray[np.float32]) -> None:
         """Replace what a grammar does not take among `tokens`, which were just proposed.
 
-        One token and one row of `logits` for each of `slots`. -1 where nothing can be chosen.
+        One token and one row of `logits` for each of `slots`. Below 0 where nothing can be chosen.
         """
         if not self._matchers:
             return
         rows = [row for row, slot in enumerate(slots.tolist()) if slot in self._matchers]
         for row in rows:
-            tokens[row] = self._settled(row, int(tokens[row]), int(slots[row]), logits)
+            tokens[row] = self._settled_or_none(row, int(tokens[row]), int(slots[row]), logits)
         if rows:
-            self._sampler.accept(slots[rows], tokens[rows])
+            self._sampler.accept(slots[rows], np.maximum(tokens[rows], NO_TOKEN))
+
+    def _settled_or_none(
+        self, row: int, token: int, slot: int, logits: npt.NDArray[np.float32]
+    ) -> int:
+        """Whatever is wrong with one request's grammar is no other's concern."""
+        try:
+            return self._settled(row, token, slot, logits)
+        except Exception:
+            logger.exception("a grammar failed")
+            return FAILED_TOKEN
 
     def _settled(self, row: int, token: int, slot: int, logits: npt.NDArray[np.float32]) -> int:
         matcher = self._matchers[slot]

@@ -17,7 +17,8 @@ from cria.engine.peers import Peers
 from cria.engine.scheduled import ScheduledBatch, StepLogprobs
 from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Tokens
-from cria.errors import NativeError
+from cria.engine.vitals import Vitals
+from cria.errors import BrokenContext, NativeError
 from cria.ipc.messages import Cancel, Embed, FinishReason, Submit
 from cria.ipc.transport import PeerGone
 
@@ -28,7 +29,8 @@ class Runner(Protocol):
     """What computes a batch: `ModelRunner`, or a fake in tests.
 
     A `NativeError` means that nobody knows what of the batch was computed: after `lose`, the
-    runner can go on with other sequences.
+    runner can go on with other sequences. If it `is_for_batch`, nothing was chosen: the same
+    sequences can be computed again. After a BrokenContext the runner cannot go on.
     """
 
     def start(self, batch: ScheduledBatch) -> None:
@@ -43,6 +45,9 @@ class Runner(Protocol):
     def lose(self, batch: ScheduledBatch) -> None:
         """Free the cells of all sequences of a batch that failed."""
 
+    def take_failures(self) -> dict[int, str]:
+        """What went wrong with single sequences of the finished step, by request id."""
+
 
 class EngineCore:
     """One scheduler, one runner, and the front processes that ask."""
@@ -54,12 +59,14 @@ class EngineCore:
         peers: Peers,
         embeddings: EmbeddingSteps,
         compiling: Compiling,
+        vitals: Vitals | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._runner = runner
         self._peers = peers
         self._embeddings = embeddings
         self._compiling = compiling
+        self._vitals = vitals or Vitals()
         self._has_news = False
         self._last_step: float | None = None
         self._elsewhere = 0.0
@@ -75,6 +82,7 @@ class EngineCore:
 
     def step(self) -> None:
         """Receive, schedule, start; keep the books and send what is ready meanwhile; finish."""
+        self._vitals.beat()
         self._receive()
         began = time.monotonic()
         batch = self._scheduler.schedule(began)
@@ -83,29 +91,51 @@ class EngineCore:
             self._embed(beside_streams=False)
             self._send()
             return
+        if batch.admitted:
+            self._send()  # before anything can go wrong with them
+        is_held = False
         try:
             self._runner.start(batch)
             self._scheduler.hold(batch)
+            is_held = True
             self._send()
             tokens = self._runner.finish(batch)
             logprobs = self._runner.logprobs(batch)
+        except BrokenContext:
+            raise
         except NativeError as error:
-            logger.error("a step failed: %s", error)
-            self._runner.lose(batch)
-            self._scheduler.fail(batch, str(error))
+            if not is_held:
+                self._scheduler.hold(batch)
+            self._give_up(batch, error)
         else:
-            seconds = self._seconds_since(began)
-            self._scheduler.advance(
-                batch,
-                tokens,
-                seconds,
-                now=time.monotonic(),
-                logprobs=logprobs,
-                elsewhere=self._elsewhere,
-            )
+            self._record(batch, tokens, self._seconds_since(began), logprobs)
         self._has_news = True
         self._elsewhere = 0.0
         self._embed(beside_streams=True)
+
+    def _record(
+        self, batch: ScheduledBatch, tokens: Tokens, seconds: float, logprobs: StepLogprobs
+    ) -> None:
+        self._vitals.note_step(seconds)
+        self._scheduler.advance(
+            batch,
+            tokens,
+            seconds,
+            now=time.monotonic(),
+            logprobs=logprobs,
+            elsewhere=self._elsewhere,
+        )
+        for request_id, reason in self._runner.take_failures().items():
+            self._scheduler.fail_one(request_id, reason)
+
+    def _give_up(self, batch: ScheduledBatch, error: NativeError) -> None:
+        """Nothing of the batch counts; who can be computed again is."""
+        logger.error("a step failed: %s", error)
+        self._runner.lose(batch)
+        if error.is_for_batch:
+            self._scheduler.fail_youngest(batch, str(error))
+        else:
+            self._scheduler.fail(batch, str(error))
 
     def _receive(self) -> None:
         is_idle = self._scheduler.is_idle and self._embeddings.is_idle and not self._has_news

@@ -41,9 +41,9 @@ class DecodingSet:
     def __init__(self, vocab_size: int, end_of_generation: Collection[int]) -> None:
         self._members: dict[int, _Member] = {}
         self._last_tokens: dict[int, int] = {}  # by slot, as of the last change of members
-        # The entry behind the vocabulary's is the one that -1 finds.
-        self._is_over = np.zeros(vocab_size + 1, bool)
-        self._is_over[[*end_of_generation, vocab_size]] = True
+        # The entries behind the vocabulary's are those that -1, -2 and -3 find.
+        self._is_over = np.zeros(vocab_size + 3, bool)
+        self._is_over[[*end_of_generation]] = self._is_over[vocab_size:] = True
         self._step = 0
         self._rebuild()
 
@@ -91,7 +91,7 @@ class DecodingSet:
         return self._last_tokens.pop(sequence.slot)
 
     def advance(self, tokens: Tokens) -> Advance:
-        """Each of `slots` has got a token; -1 where none could be chosen."""
+        """Each of `slots` has got a token; less than 0 where none could be chosen."""
         self._step += 1
         self._tokens = tokens.copy()  # the runner's array is overwritten by its next step
         is_over = self._is_over[tokens]

@@ -141,6 +141,8 @@ class Embedder:
         options = self._options(shared, sequence_size)
         self._check_memory(options)
         context = EmbeddingContext(self._model, options)
+        if (counter := self._loaded.progress_counter) is not None:
+            context.count_progress(counter)
         if context.is_causal != self._is_causal:
             raise NativeError("the model's attention is not what its file says")
         self._contexts[shared] = context

@@ -56,3 +56,7 @@ class EmbeddingOnly:
 
     def lose(self, batch: ScheduledBatch) -> None:
         """There are no cells."""
+
+    def take_failures(self) -> dict[int, str]:
+        """There are no sequences."""
+        return {}

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from cria.engine.embedding_queue import EmbeddingLimits, EmbeddingQueue, Piece, Vector
 from cria.engine.pacing import PrefillPacer
-from cria.errors import CriaError
+from cria.errors import BrokenContext, CriaError
 from cria.ipc.messages import Cancel, Embed, Embedded
 
 logger = logging.getLogger(__name__)
@@ -69,6 +69,8 @@ class EmbeddingSteps:
         began = time.monotonic()
         try:
             vectors = self._embedder.compute(pieces)
+        except BrokenContext:
+            raise  # the end of the engine
         except CriaError as error:
             logger.error("an embedding failed: %s", error)
             self._queue.fail(pieces, str(error).rstrip("."))

@@ -28,6 +28,8 @@ class LoadedModel:
         """Load it; SetupError says why that is impossible."""
         self.config = config
         check_model_file(config.model_path)
+        self.progress_counter: memoryview | None = None
+        """8 bytes that contexts count their progress in, if anybody wants to know."""
         self._library = library.load()
         self._gpus = devices.gpus(self._library)
         self._options = self._model_options()

@@ -15,6 +15,7 @@ from cria.config import EngineConfig
 from cria.engine.batching import Batching, PaddedBatching
 from cria.engine.capacity import Machine, choose_capacity
 from cria.engine.constrained_rows import ConstrainedRows
+from cria.engine.ending import NAN_TOKEN, NO_TOKEN
 from cria.engine.loaded_model import LoadedModel
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import NO_LOGPROBS, ScheduledBatch, StepLogprobs
@@ -57,12 +58,15 @@ class ModelRunner:
         self._pads_streams = self.has_gpu if pads_streams is None else pads_streams
         self._capacity = self._choose_capacity(pools_cells=self._unified)
         self._context = Context(self._model, self._context_options())
+        if loaded.progress_counter is not None:
+            self._context.count_progress(loaded.progress_counter)
         self._batching = self._layout(self._context, self._capacity.num_slots)
         self._sampler = RowSampler(self._library, self._capacity.num_slots, loaded.num_threads)
         self._constrained = ConstrainedRows(
             self._sampler, self._context.vocab_size, self.end_of_generation
         )
         self._samplers: dict[int, Sampler] = {}  # by request id
+        self._failures: dict[int, str] = {}  # by request id
         self._rows = np.zeros(0, np.int32)
         self._wants_logprobs = np.zeros(self._capacity.num_slots, bool)
         self._request_ids: dict[int, int] = {}  # by slot
@@ -123,7 +127,7 @@ class ModelRunner:
         for request_id in batch.ended:
             self._samplers.pop(request_id, None)
         for sequence in batch.admitted:
-            sampler = self._sampler_of(sequence)
+            sampler = self._sampler_or_failure(sequence)
             constrained = sequence.matcher is not None
             self._sampler.assign(
                 sequence.slot, sampler, sequence.params.logprobs, proposes=constrained
@@ -151,6 +155,7 @@ class ModelRunner:
         logits = self._logits_to_sample()
         tokens = self._sampler.sample(logits, rows)
         self._constrained.settle(tokens, rows, logits)
+        _mark_nan(tokens, logits)
         self._batching.last_tokens[rows] = tokens
         if rows is batch.decodes:
             return tokens
@@ -168,6 +173,11 @@ class ModelRunner:
         """Free all cells of the sequences of a batch that failed."""
         slots = [*batch.decodes.tolist(), *(work.sequence.slot for work in batch.prefills)]
         self._batching.free(slots)
+
+    def take_failures(self) -> dict[int, str]:
+        """What went wrong with single sequences of the finished step, by request id."""
+        failures, self._failures = self._failures, {}
+        return failures
 
     def _chosen_logprobs(self, rows: list[int]) -> dict[int, TokenLogprobs]:
         entries = {int(self._rows[row]): self._sampler.logprobs(row) for row in rows}
@@ -198,6 +208,15 @@ class ModelRunner:
         for rows in self._batching.scored:
             is_sampled[rows.first : rows.first + len(rows.targets)] = False
         return logits[is_sampled]
+
+    def _sampler_or_failure(self, sequence: Sequence) -> Sampler:
+        """Whatever is wrong with one request's sampler is no other's concern."""
+        try:
+            return self._sampler_of(sequence)
+        except Exception as error:
+            logger.exception("a sampler cannot be made")
+            self._failures[sequence.request_id] = f"its sampler cannot be made ({error})"
+            return None
 
     def _sampler_of(self, sequence: Sequence) -> Sampler:
         """One for the whole life of a sequence: preempted or not, it goes on with its numbers."""
@@ -295,6 +314,13 @@ class ModelRunner:
             bytes_per_cell,
             pools_cells=pools_cells,
         )
+
+
+def _mark_nan(tokens: Tokens, logits: npt.NDArray[np.float32]) -> None:
+    """Tell rows from which nothing can be chosen from those that are no numbers."""
+    for row in np.flatnonzero(tokens == NO_TOKEN).tolist():
+        if not np.isfinite(logits[row].max()):  # NaN if one of them is
+            tokens[row] = NAN_TOKEN
 
 
 def _warnings(config: EngineConfig, has_plain_cache: bool) -> list[str]:

@@ -19,13 +19,14 @@ class Outbox:
     def __init__(self) -> None:
         self._outputs: list[SequenceOutput] = []
         self._going: tuple[list[int], list[int]] = ([], [])
+        self._admitted: list[int] = []
         self.logprobs: StepLogprobs = NO_LOGPROBS
         """Of the step that is being recorded."""
 
     @property
     def has_output(self) -> bool:
         """Something has happened since the last `take`."""
-        return bool(self._outputs or self._going[0])
+        return bool(self._outputs or self._going[0] or self._admitted)
 
     @property
     def has_single_output(self) -> bool:
@@ -34,9 +35,13 @@ class Outbox:
 
     def take(self, stats: EngineStats) -> StepOutput:
         """All that has happened since the last call."""
-        output = StepOutput(self._outputs, stats, *self._going)
-        self._outputs, self._going = [], ([], [])
+        output = StepOutput(self._outputs, stats, *self._going, self._admitted)
+        self._outputs, self._going, self._admitted = [], ([], []), []
         return output
+
+    def admitted(self, sequence: Sequence) -> None:
+        """It is computed from now on; whoever waits for it wants to know if that ends badly."""
+        self._admitted.append(sequence.request_id)
 
     def went_on(self, request_ids: list[int], token_ids: list[int]) -> None:
         """These sequences got a token each; those with log probabilities are told apart."""

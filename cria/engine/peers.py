@@ -8,6 +8,7 @@
 3. With guests, a peer gets a frame of a step that has tokens for it. The counters alone go to all
    when the engine has become idle, so that nobody's last news is a sequence that runs, and a few
    times a second else.
+4. The engine never waits for a peer that does not read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
-import struct
 import time
 from collections.abc import Callable
 from functools import partial
@@ -33,6 +33,7 @@ from cria.ipc.messages import (
     Submit,
     ToEngine,
 )
+from cria.ipc.patient_sender import PatientSender
 from cria.ipc.transport import PeerGone, Transport
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,10 @@ logger = logging.getLogger(__name__)
 ID_BITS = 40
 """Of a peer's own ids: 30 years of a thousand requests a second."""
 OWN_ID = (1 << ID_BITS) - 1
-SEND_SECONDS = 2
-"""How long the others wait for a guest that does not read, once; then it is a guest no more."""
+MAIN_PATIENCE_SECONDS, GUEST_PATIENCE_SECONDS = 120.0, 15.0
+"""With a peer that reads nothing of what is for it; then it counts as gone. Nobody waits for it."""
+IDLE_SECONDS, UNREAD_SECONDS = 1.0, 0.02
+"""The longest wait for a message, and that while a peer has not read all that is for it."""
 STATS_SECONDS = 0.25
 MAIN = 0
 
@@ -52,12 +55,13 @@ class Guest:
     def __init__(self, number: int, transport: Transport) -> None:
         self.number = number
         self.transport = transport
+        self.sender = PatientSender(transport, GUEST_PATIENCE_SECONDS)
         self.open_ids: set[int] = set()
         """Of requests that have not ended, as the engine calls them."""
 
     def receive(self) -> list[ToEngine]:
         """What has arrived, under the engine's ids; PeerGone also for what makes no sense."""
-        return [self._adopt(message) for message in _receive(self.transport, block=False)]
+        return [self._adopt(message) for message in _receive(self.transport)]
 
     def _adopt(self, message: ToEngine) -> ToEngine:
         if not 0 <= message.request_id <= OWN_ID:
@@ -74,6 +78,7 @@ class Peers:
 
     def __init__(self, main: Transport, listener: socket.socket | None = None) -> None:
         self._main = main
+        self._main_sender = PatientSender(main, MAIN_PATIENCE_SECONDS)
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._guests: dict[int, Guest] = {}
@@ -83,35 +88,35 @@ class Peers:
         self._greeting = b""
         self._stats = EngineStats()
         self._stats_told = 0.0
+        self._watch(main, self._receive_main)
 
     def welcome(self, ready: Ready) -> None:
         """Tell the main peer now, and every guest when it comes."""
         self._greeting = codec.encode(ready)
-        self._main.send(self._greeting)
+        self._main_sender.send(self._greeting)
         if self._listener is not None:
             self._listener.setblocking(False)
-            self._watch(self._main, self._receive_main)
             self._watch(self._listener, self._accept)
 
     def receive(self, *, block: bool) -> list[ToEngine]:
-        """What all peers want; waits for a first message if `block`.
+        """What all peers want; waits a moment for a first message if `block`.
 
         PeerGone if the main one is gone.
         """
-        if self._listener is None:
-            return _receive(self._main, block=block)
+        has_unread = self._flush()
         messages, self._orphans = self._orphans, []
-        while True:
-            for key, _ in self._selector.select(None if block and not messages else 0):
-                messages += key.data()
-            if messages or not block:
-                return messages
+        if not block and self._listener is None:
+            return messages + self._receive_main()
+        patience = UNREAD_SECONDS if has_unread else IDLE_SECONDS
+        for key, _ in self._selector.select(patience if block and not messages else 0):
+            messages += key.data()
+        return messages
 
     def send(self, output: StepOutput) -> None:
         """Tell each peer what concerns it; PeerGone if the main one is gone."""
         self._stats = output.stats
         if not self._guests:
-            self._main.send(codec.encode(output))
+            self._main_sender.send(codec.encode(output))
             return
         shares = split(output)
         self._forget_ended(output)
@@ -126,7 +131,7 @@ class Peers:
         number = embedded.request_id >> ID_BITS
         own = msgspec.structs.replace(embedded, request_id=embedded.request_id & OWN_ID)
         if number == MAIN:
-            self._main.send(codec.encode(own))
+            self._main_sender.send(codec.encode(own))
         elif guest := self._guests.get(number):
             guest.open_ids.discard(embedded.request_id)
             self._tell(guest, codec.encode(own))
@@ -137,11 +142,19 @@ class Peers:
             self._drop(guest)
         self._selector.close()
 
+    def _flush(self) -> bool:
+        """Whether something is left to be read by somebody; PeerGone as from `send`."""
+        self._main_sender.flush()
+        for guest in [guest for guest in self._guests.values() if guest.sender.has_more]:
+            self._tell(guest)
+        unread = (guest.sender.has_more for guest in self._guests.values())
+        return self._main_sender.has_more or any(unread)
+
     def _watch(self, source: Transport | socket.socket, handle: Callable[[], object]) -> None:
         self._selector.register(source, selectors.EVENT_READ, handle)
 
     def _receive_main(self) -> list[ToEngine]:
-        return _receive(self._main, block=False)
+        return _receive(self._main)
 
     def _receive_guest(self, guest: Guest) -> list[ToEngine]:
         try:
@@ -160,7 +173,7 @@ class Peers:
         except OSError as error:  # gone again already, or no descriptors for it
             logger.debug("no further guest: %s", error)
             return []
-        _limit_sending(connection)
+        connection.setblocking(True)
         self._num_guests_ever += 1
         guest = Guest(self._num_guests_ever, Transport(connection))
         self._guests[guest.number] = guest
@@ -185,13 +198,13 @@ class Peers:
 
     def _deliver(self, number: int, share: StepOutput) -> None:
         if number == MAIN:
-            self._main.send(codec.encode(share))
+            self._main_sender.send(codec.encode(share))
         elif guest := self._guests.get(number):  # else nobody waits for it any more
             self._tell(guest, codec.encode(share))
 
     def _tell(self, guest: Guest, *frames: bytes) -> None:
         try:
-            guest.transport.send(*frames)
+            guest.sender.send(*frames)
         except PeerGone as news:
             logger.warning("a front process is gone or does not read: %s", news)
             self._drop(guest)
@@ -218,20 +231,16 @@ def split(output: StepOutput) -> dict[int, StepOutput]:
         share = share_of(request_id)
         share.request_ids.append(request_id & OWN_ID)
         share.token_ids.append(token)
+    for request_id in output.admitted_ids:
+        share_of(request_id).admitted_ids.append(request_id & OWN_ID)
     for each in output.outputs:
         own = msgspec.structs.replace(each, request_id=each.request_id & OWN_ID)
         share_of(each.request_id).outputs.append(own)
     return shares
 
 
-def _receive(transport: Transport, *, block: bool) -> list[ToEngine]:
+def _receive(transport: Transport) -> list[ToEngine]:
     try:
-        return [codec.decode_to_engine(frame) for frame in transport.receive(block=block)]
+        return [codec.decode_to_engine(frame) for frame in transport.receive(block=False)]
     except codec.BadFrame as error:
         raise PeerGone(f"a frame that does not decode: {error}") from None
-
-
-def _limit_sending(connection: socket.socket) -> None:
-    connection.setblocking(True)
-    limit = struct.pack("@ll", SEND_SECONDS, 0)  # a struct timeval
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

@@ -25,6 +25,7 @@ import numpy as np
 from cria.engine.cache_limit import find_cache_limit
 from cria.engine.counters import Counters
 from cria.engine.decoding import DecodingSet
+from cria.engine.ending import ending_of, why_refused
 from cria.engine.leaders import must_wait
 from cria.engine.outbox import Outbox
 from cria.engine.pacing import PrefillPacer
@@ -32,13 +33,8 @@ from cria.engine.scheduled import NO_LOGPROBS, Prefill, ScheduledBatch, StepLogp
 from cria.engine.sequence import Sequence, SequenceEvent, SequenceStatus
 from cria.engine.shifting import shift, shifts_at_the_end
 from cria.engine.slots import Prefix, SlotPool, Tokens
-from cria.ipc.messages import (
-    Cancel,
-    EngineStats,
-    FinishReason,
-    StepOutput,
-    Submit,
-)
+from cria.engine.waiting import WaitingQueue
+from cria.ipc.messages import Cancel, EngineStats, FinishReason, StepOutput, Submit
 
 if TYPE_CHECKING:
     from cria.constraint.matcher import Matcher
@@ -80,7 +76,7 @@ class Scheduler:
         self.pool = pool
         self.limits = limits
         self._pacer = pacer
-        self._waiting: list[Sequence] = []
+        self._waiting = WaitingQueue()
         self._prefilling: list[Sequence] = []
         self._decoding = DecodingSet(limits.vocab_size, end_of_generation)
         self._by_id: dict[int, Sequence] = {}
@@ -105,12 +101,12 @@ class Scheduler:
         """Queue a sequence, or refuse one that can never fit; `arrival` in seconds of any clock."""
         self._now = max(self._now, arrival)
         sequence = Sequence(message, arrival, matcher)
-        reason = self._why_not(sequence)
-        if reason:
+        is_new = sequence.request_id not in self._by_id
+        if reason := why_refused(sequence, self.limits.context_size, is_new=is_new):
             self._outbox.refused(sequence, reason)
             return
         self._by_id[sequence.request_id] = sequence
-        insort(self._waiting, sequence, key=_order)
+        self._waiting.add(sequence)
 
     def refuse(self, message: Submit, error: str, reason: FinishReason) -> None:
         """Answer a sequence that is not to be queued."""
@@ -128,6 +124,8 @@ class Scheduler:
         `now` is in seconds of the clock of the arrivals.
         """
         self._now = now
+        for sequence in self._waiting.expired(now):
+            self._finish(sequence, FinishReason.EXPIRED)
         self._make_room_for_decodes()
         self._admit()
         prefills = self._choose_prefills()
@@ -178,9 +176,21 @@ class Scheduler:
 
     def fail(self, batch: ScheduledBatch, reason: str) -> None:
         """End the sequences of this batch, whose cells are lost, with an error."""
-        decodes = [self._decoding[slot] for slot in batch.decodes.tolist()]
-        for sequence in [*decodes, *(work.sequence for work in batch.prefills)]:
+        for sequence in self._sequences_of(batch):
             self._finish(sequence, FinishReason.ERROR, error=reason, keep=False)
+
+    def fail_youngest(self, batch: ScheduledBatch, reason: str) -> None:
+        """The same for the last in order; the others of the batch are computed again."""
+        *others, youngest = sorted(self._sequences_of(batch), key=_order)
+        self._finish(youngest, FinishReason.ERROR, error=reason, keep=False)
+        for sequence in others:
+            self._requeue(sequence, SequenceEvent.PREEMPTED, keep=False)
+            self.counters.preemptions += 1
+
+    def fail_one(self, request_id: int, reason: str) -> None:
+        """End this sequence, whose cells are good, with an error, if it has not ended."""
+        if (sequence := self._by_id.get(request_id)) is not None:
+            self._finish(sequence, FinishReason.ERROR, error=reason)
 
     def take_output(self) -> StepOutput:
         """What happened since the last call."""
@@ -195,17 +205,9 @@ class Scheduler:
             num_cached_cells=self.pool.num_cached_cells,
         )
 
-    def _why_not(self, sequence: Sequence) -> str | None:
-        size, limit = len(sequence.prompt), self.limits.context_size
-        if sequence.request_id in self._by_id:
-            return f"request id {sequence.request_id} is in use"
-        if not size:
-            return "the prompt is empty"
-        if size >= limit + (not sequence.params.max_tokens):
-            return f"the prompt has {size} tokens, and a sequence holds {limit}"
-        if sequence.params.max_tokens < 0:
-            return f"max_tokens is {sequence.params.max_tokens}"
-        return None
+    def _sequences_of(self, batch: ScheduledBatch) -> list[Sequence]:
+        decodes = [self._decoding[slot] for slot in batch.decodes.tolist()]
+        return [*decodes, *(work.sequence for work in batch.prefills)]
 
     def _make_room_for_decodes(self) -> None:
         """Every decoding sequence gets a cell, if need be from the one that is last in order."""
@@ -218,8 +220,8 @@ class Scheduler:
         return self.pool.cells.num_free >= num_cells
 
     def _admit(self) -> None:
-        """Fill the slots in order; only who waits for a leader is overtaken."""
-        for sequence in list(self._waiting):
+        """Fill the slots in turn; only who waits for a leader is overtaken."""
+        for sequence in self._waiting.candidates() if self.pool.has_free else ():
             if not self.pool.has_free:
                 return
             if must_wait(sequence, self._prefilling, self.pool.min_shared):
@@ -229,7 +231,7 @@ class Scheduler:
             prefix = self.pool.match(sequence.reusable)
             if not self._has_cells_for(sequence, prefix):
                 return
-            self._waiting.remove(sequence)
+            self._waiting.take(sequence)
             self._start(sequence, prefix)
 
     def _has_rows_for_another(self) -> bool:
@@ -263,6 +265,7 @@ class Scheduler:
         self.counters.cached_tokens += prefix.length
         self._prefixes.append(prefix)
         self._admitted.append(sequence)
+        self._outbox.admitted(sequence)
         insort(self._prefilling, sequence, key=_order)
 
     def _choose_prefills(self) -> list[Prefill]:
@@ -331,19 +334,12 @@ class Scheduler:
 
     def _end(self, sequence: Sequence, token: int) -> None:
         """By its last token."""
-        if token < 0 and sequence.matcher is not None:
-            error = sequence.matcher.problem or "no token that it allows can be chosen"
-            self._finish(sequence, FinishReason.REFUSED, error=error)
-        elif token < 0:
-            self._finish(sequence, FinishReason.ERROR, error="no token can be chosen")
-        elif self._decoding.is_end(token):
-            self._finish(sequence, FinishReason.STOP)
-        elif sequence.is_complete:
-            self._finish(sequence, FinishReason.STOP, (token,))
-        elif shifts_at_the_end(sequence, self.limits.context_size):
+        ending = ending_of(sequence, token, is_end=self._decoding.is_end(token))
+        goes_on = shifts_at_the_end(sequence, self.limits.context_size)
+        if ending.reason is FinishReason.LENGTH and goes_on:
             self._shift(sequence, token)
         else:
-            self._finish(sequence, FinishReason.LENGTH, (token,))
+            self._finish(sequence, *ending)
 
     def _shift(self, sequence: Sequence, token: int) -> None:
         """This is the last token that its context can hold; go on without the oldest ones."""
@@ -356,18 +352,21 @@ class Scheduler:
         self._requeue(sequence, SequenceEvent.PREEMPTED)
         self.counters.preemptions += 1
 
-    def _requeue(self, sequence: Sequence, event: SequenceEvent) -> None:
-        """Back to the queue; what it holds may be evicted now, or found again."""
+    def _requeue(self, sequence: Sequence, event: SequenceEvent, *, keep: bool = True) -> None:
+        """Back to the queue; what it holds may be evicted now, or found again, or is lost.
+
+        Of what is lost, the last token counts as held: the batch that failed was to compute it.
+        """
         if sequence.status is SequenceStatus.DECODE:
             last = self._decoding.remove(sequence)
             held = self.pool.tokens[sequence.slot, : self.pool.lengths[sequence.slot]]
-            sequence.prompt = np.append(held, np.int32(last))
+            sequence.prompt = np.append(held, np.int32(last)) if keep else held.copy()
             sequence.last_token_at = self.counters.seconds
         else:
             self._prefilling.remove(sequence)
-        self.pool.give_back(sequence.slot)
+        self.pool.give_back(sequence.slot, keep=keep)
         sequence.apply(event)
-        insort(self._waiting, sequence, key=_order)
+        self._waiting.back(sequence)
 
     def _finish(
         self,
@@ -394,4 +393,5 @@ class Scheduler:
             self._prefilling.remove(sequence)
         else:
             self._decoding.remove(sequence)
+        self._waiting.left(sequence)
         self.pool.give_back(sequence.slot, keep=keep)

@@ -64,6 +64,7 @@ class Sequence:
     """A prompt and what is generated after it; all counts are in tokens."""
 
     __slots__ = (
+        "expires",
         "finish_reason",
         "last_token_at",
         "leader",
@@ -82,6 +83,7 @@ class Sequence:
         "slot",
         "status",
         "stopwatch",
+        "tenant",
         "was_admitted",
     )
 
@@ -98,6 +100,9 @@ class Sequence:
         """What its tokens have to match, and how far they do."""
         self.order = (arrival + submit.priority * AGEING_SECONDS, submit.request_id)
         """Smaller is sooner. Everybody's turn comes: whoever arrives late enough is behind."""
+        self.tenant = submit.tenant
+        self.expires = None if submit.max_wait is None else arrival + submit.max_wait
+        """When it will have waited too long for its beginning."""
         self.status = SequenceStatus.WAITING
         self.slot = -1
         self.num_computed_tokens = 0

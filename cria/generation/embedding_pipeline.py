@@ -8,12 +8,13 @@ from cria.api.embeddings import EmbeddingRequest, encode_embeddings
 from cria.api.rerank import RerankRequest, encode_ranking
 from cria.errors import ContextLengthExceeded, RequestError
 from cria.generation.embedding_run import EmbeddingRun
-from cria.generation.engine_link import EngineLink, EngineStatus
+from cria.generation.engine_link import EngineLink
+from cria.generation.engine_status import EngineStatus
+from cria.generation.reception import Reception
 from cria.generation.run import Offload
 from cria.ipc.messages import EmbeddingInfo
 from cria.output.vectors import scores, unit_vectors
-from cria.prompt.rerank_prompt import RerankPrompt
-from cria.prompt.tokenizer import Tokenizer
+from cria.prompt.loading import TextSide
 
 
 class EmbeddingPipeline:
@@ -22,34 +23,37 @@ class EmbeddingPipeline:
     def __init__(
         self,
         client: EngineLink,
-        tokenizer: Tokenizer,
-        prompt: RerankPrompt,
+        text: TextSide,
+        reception: Reception,
         offload: Offload,
         check: Callable[[str], EngineStatus],
     ) -> None:
         """`check` raises if the model of that name cannot be used now."""
         self._client = client
-        self._tokenizer = tokenizer
-        self._prompt = prompt
+        self._tokenizer = text.tokenizer
+        self._prompt = text.rerank_prompt
+        self._reception = reception
         self._offload = offload
         self._check = check
 
     def start(self, request: EmbeddingRequest) -> EmbeddingRun:
         """Submit all inputs; RequestError before anything is submitted."""
         info = self._info(request.model)
+        self._reception.check()
         if info.pooling == "rank":
             raise _wrong_model(request.model, "is a reranker, it has no embeddings", "/v1/rerank")
         warnings = _check_dimensions(request.dimensions, info.num_dimensions)
         inputs = self._offload(self._encode, request.inputs(), info.context_size)
         for token_ids in inputs:
             _check_length(token_ids, info, "input")
-        run = EmbeddingRun(self._client, inputs)
+        run = self._submit(inputs)
         run.warnings = warnings
         return run
 
     def start_rerank(self, request: RerankRequest) -> EmbeddingRun:
         """Submit the query with each document."""
         info = self._info(request.model)
+        self._reception.check()
         if info.pooling != "rank":
             raise _wrong_model(request.model, "is no reranker", "/v1/embeddings")
         texts = request.texts()
@@ -59,7 +63,7 @@ class EmbeddingPipeline:
         inputs = self._offload(self._prompt.encode, request.query, texts)
         for index, token_ids in enumerate(inputs):
             _check_length(token_ids, info, f"documents[{index}]")
-        return EmbeddingRun(self._client, inputs)
+        return self._submit(inputs)
 
     def answer(self, run: EmbeddingRun, request: EmbeddingRequest, model: str) -> bytes:
         """Wait for the vectors, and write the answer off the hub: it may be megabytes."""
@@ -76,6 +80,11 @@ class EmbeddingPipeline:
         """Wait for the scores, and write the answer."""
         found = scores(run.result(), run.num_inputs)
         return encode_ranking(model, request, found, run.num_prompt_tokens)
+
+    def _submit(self, inputs: list[list[int]]) -> EmbeddingRun:
+        num_tokens = sum(map(len, inputs))
+        ticket = self._reception.admit([num_tokens], num_tokens)
+        return EmbeddingRun(self._client, inputs, ticket)
 
     def _info(self, model: str) -> EmbeddingInfo:
         info = self._check(model).info

@@ -7,14 +7,22 @@ is whoever accepts the next connection. Only its main process's end is the worke
 from __future__ import annotations
 
 import logging
+import time
 
+import msgspec
+
+from cria.generation.death import Death
 from cria.generation.engine_link import EngineLink
 from cria.ipc import rendezvous
+from cria.ipc.messages import Ready
 
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.1
 """Between a connection's end and the next one, which waits by itself for the next engine."""
+
+NOTE_SECONDS = 5.0
+"""For the main process to say how the engine ended."""
 
 
 class EngineGuest(EngineLink):
@@ -23,6 +31,8 @@ class EngineGuest(EngineLink):
     def __init__(self, address: str) -> None:
         super().__init__()
         self._address = address
+        self._note = b""
+        """Of an engine's end, as it was when the present one came."""
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -39,7 +49,24 @@ class EngineGuest(EngineLink):
         if self._status.state == "down":
             self._update(state="loading", progress=0.0, restarts=self._status.restarts + 1)
         self._talk(transport)
-        self._bury("ended")
+        self._bury(self._read_death())
+
+    def _welcome(self, ready: Ready) -> None:
+        self._note = rendezvous.read_note(self._address)
+        super()._welcome(ready)
+
+    def _read_death(self) -> Death:
+        """As the main process tells it, a moment after the connection's end.
+
+        Without news the engine lives, and has let go of this process, which was too slow.
+        """
+        deadline = time.monotonic() + NOTE_SECONDS
+        while not self._stopping.is_set() and time.monotonic() < deadline:
+            note = rendezvous.read_note(self._address)
+            if note != self._note:
+                return msgspec.json.decode(note, type=tuple[int, Death])[1]
+            self._stopping.wait(PAUSE_SECONDS)
+        return Death("closed the connection", is_foreign=True)
 
 
 def clear_away(address: str) -> None:

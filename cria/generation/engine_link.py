@@ -9,15 +9,21 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
-from cria.errors import EngineDied, EngineError, EngineUnavailable, ServerStopping
+from cria.errors import EngineError, EngineUnavailable, ServerStopping
+from cria.generation.death import Death
+from cria.generation.engine_status import EngineStatus
+from cria.generation.open_requests import OpenRequest
+from cria.generation.quarantine import Quarantine
+from cria.generation.unavailable import unavailable
 from cria.ipc import codec
 from cria.ipc.messages import (
-    STALL_BOUNDS_MS,
     Cancel,
     Embed,
     Embedded,
@@ -37,30 +43,21 @@ from cria.sampling_params import SamplingParams
 logger = logging.getLogger(__name__)
 
 Sink = Callable[[SequenceOutput | EngineError], None]
+"""An output with nothing in it tells that the engine has begun to compute the sequence."""
 EmbeddingSink = Callable[[Embedded | EngineError], None]
 
 JOIN_SECONDS = 6.0
 
 
-class EngineStatus(msgspec.Struct, frozen=True):
-    """A snapshot, for `/health` and for start-up."""
+class Turn(NamedTuple):
+    """When it is a sequence's: see `Submit`."""
 
-    state: str
-    """`loading`, `ready`, or `down`."""
-    progress: float = 0.0
-    info: Ready | None = None
-    stats: EngineStats = EngineStats()
-    reason: str | None = None
-    """Why the model could not be loaded; after the first load the engine is not started again."""
-    restarts: int = 0
-    pid: int = 0
-    """0 also for those who did not start it."""
+    priority: int = 0
+    tenant: int = 0
+    max_wait: float | None = None
 
-    @property
-    def stalls_ms(self) -> dict[str, int]:
-        """How many pauses between two tokens of a sequence were not longer than so many ms."""
-        bounds = [*map(str, STALL_BOUNDS_MS), "longer"]
-        return dict(zip(bounds, self.stats.stalls, strict=False))
+
+ANY_TURN = Turn()
 
 
 class EngineLink(ABC):
@@ -68,11 +65,13 @@ class EngineLink(ABC):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # two senders at once would interleave their frames
-        self._sinks: dict[int, Sink] = {}
-        self._embedding_sinks: dict[int, EmbeddingSink] = {}
+        self._open: dict[int, OpenRequest] = {}
+        self._quarantine = Quarantine()
+        self._down_since = time.monotonic()
         self._request_ids = itertools.count()
         self._status = EngineStatus("loading")
         self._settled = threading.Event()
+        self._was_lost = threading.Event()
         self._stopping = threading.Event()
         self._transport: Transport | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -90,26 +89,26 @@ class EngineLink(ABC):
         return self._settled.wait(timeout)
 
     def submit(
-        self, token_ids: list[int], params: SamplingParams, sink: Sink, priority: int = 0
+        self, token_ids: list[int], params: SamplingParams, sink: Sink, turn: Turn = ANY_TURN
     ) -> int:
-        """Queue a sequence; `sink` gets its outputs. Returns the id for `cancel`."""
-        self._check_ready()
+        """Queue a sequence; `sink` gets its outputs. Returns the id for `cancel`.
+
+        RequestQuarantined if the like of it has ended engines.
+        """
         request_id = next(self._request_ids)
-        self._sinks[request_id] = sink
-        self._ask(Submit(request_id, token_ids, params, priority))
+        self._ask(Submit(request_id, token_ids, params, *turn), sink)
         return request_id
 
     def embed(self, inputs: list[list[int]], sink: EmbeddingSink) -> int:
         """Queue inputs; `sink` gets the one answer. Returns the id for `cancel`."""
-        self._check_ready()
         request_id = next(self._request_ids)
-        self._embedding_sinks[request_id] = sink
-        self._ask(Embed(request_id, inputs))
+        self._ask(Embed(request_id, inputs), sink)
         return request_id
 
     def cancel(self, request_id: int) -> None:
         """Free the sequence, or drop the inputs; the sink hears no more."""
-        if not self._forget(request_id):
+        request = self._open.pop(request_id, None)
+        if request is None or not request.is_sent:
             return
         try:
             self._send(Cancel(request_id))
@@ -130,26 +129,29 @@ class EngineLink(ABC):
             self._transport.close()
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
+        self._fail_all(ServerStopping("The server is shutting down."))
+
+    def wait_lost(self) -> None:
+        """Wait until engines have ended too often; for ever, if they do not."""
+        self._was_lost.wait()
 
     @abstractmethod
     def _run(self) -> None:
         """The thread: connections, one after another, until `_stopping`."""
 
-    def _check_ready(self) -> None:
+    def _ask(self, message: Submit | Embed, sink: Sink | EmbeddingSink) -> None:
         if self._status.state != "ready":
-            raise EngineUnavailable("The model is not ready; try again in a moment.")
-
-    def _ask(self, message: Submit | Embed) -> None:
+            raise unavailable(self._status)
+        self._quarantine.check(message)
+        self._open[message.request_id] = OpenRequest(message, sink)
         try:
             self._send(message)
         except PeerGone:
-            self._forget(message.request_id)
-            raise EngineUnavailable("The engine has just ended; try again in a moment.") from None
-
-    def _forget(self, request_id: int) -> bool:
-        """Whether somebody waited for it."""
-        known = self._sinks.pop(request_id, None) or self._embedding_sinks.pop(request_id, None)
-        return known is not None
+            self._open.pop(message.request_id, None)
+            raise EngineUnavailable(
+                "The engine has just ended; try again in a moment.",
+                retry_after=self._status.restart_seconds,
+            ) from None
 
     def _send(self, message: ToEngine) -> None:
         frame = codec.encode(message)
@@ -180,43 +182,87 @@ class EngineLink(ABC):
 
     def _handle(self, message: ToServer) -> None:
         if isinstance(message, StepOutput):
-            self._update(stats=message.stats)
-            for request_id, token in zip(message.request_ids, message.token_ids, strict=False):
-                self._route(SequenceOutput(request_id, (token,)))
-            for output in message.outputs:
-                self._route(output)
+            self._handle_step(message)
         elif isinstance(message, Embedded):
             # None if it was cancelled while this was on its way.
-            if sink := self._embedding_sinks.pop(message.request_id, None):
-                sink(message)
+            if request := self._open.pop(message.request_id, None):
+                self._answer(request, message)
         elif isinstance(message, Progress):
             self._update(progress=message.fraction)
         elif isinstance(message, Ready):
-            self._update(state="ready", progress=1.0, info=message, stats=EngineStats())
-            self._settled.set()
+            self._welcome(message)
         elif isinstance(message, LoadFailed):
             self._update(state="down", reason=message.reason)
 
+    def _handle_step(self, message: StepOutput) -> None:
+        self._update(stats=message.stats)
+        for request_id in message.admitted_ids:
+            if request := self._open.get(request_id):
+                request.is_running = True
+                # No more than a sign of its beginning: the next engine could begin again.
+                request.sink(SequenceOutput(request_id, ()))
+        for request_id, token in zip(message.request_ids, message.token_ids, strict=False):
+            self._route(SequenceOutput(request_id, (token,)))
+        for output in message.outputs:
+            self._route(output)
+
+    def _welcome(self, ready: Ready) -> None:
+        """An engine is there; who has waited since the last one's end is asked of it."""
+        took = time.monotonic() - self._down_since
+        self._update(
+            state="ready",
+            progress=1.0,
+            info=ready,
+            stats=EngineStats(),
+            restart_seconds=took,
+            gave_up=False,
+        )
+        for request in list(self._open.values()):
+            if not request.is_sent:
+                request.is_sent = True
+                self._send(request.message)
+        self._settled.set()
+
     def _route(self, output: SequenceOutput) -> None:
         if output.finish_reason is None:
-            sink = self._sinks.get(output.request_id)
+            request = self._open.get(output.request_id)
         else:
-            sink = self._sinks.pop(output.request_id, None)
-        if sink is not None:  # else it was cancelled while this was on its way
-            sink(output)
+            request = self._open.pop(output.request_id, None)
+        if request is not None:  # else it was cancelled while this was on its way
+            request.was_heard = request.is_running = True
+            self._answer(request, output)
 
-    def _bury(self, how: str) -> None:
-        """The engine is gone: tell everybody who waits."""
+    def _answer(self, request: OpenRequest, answer: SequenceOutput | Embedded) -> None:
+        if isinstance(answer, Embedded) or answer.finish_reason is not None:
+            self._quarantine.clear(request.message)
+        request.sink(answer)
+
+    def _bury(self, death: Death) -> None:
+        """The engine is gone: tell everybody who cannot wait for the next one."""
+        if self._status.state in ("ready", "unresponsive"):
+            self._down_since = time.monotonic()
         self._update(state="down", pid=0)
-        sinks, self._sinks = self._sinks, {}
-        embedding_sinks, self._embedding_sinks = self._embedding_sinks, {}
-        for sink in [*sinks.values(), *embedding_sinks.values()]:
-            sink(self._obituary(how))
+        for request_id, request in list(self._open.items()):
+            if request.is_suspect_of(death):
+                self._quarantine.count(request.message)
+            if self._stopping.is_set() or not request.may_go_on_after(death):
+                self._open.pop(request_id, None)
+                request.sink(self._obituary(request, death))
+            else:
+                request.wait_for_next()
 
-    def _obituary(self, how: str) -> EngineError:
+    def _fail_all(self, error: EngineError) -> None:
+        """Nobody is going to answer them any more."""
+        while self._open:
+            _, request = self._open.popitem()
+            request.sink(error)
+
+    def _obituary(self, request: OpenRequest, death: Death) -> EngineError:
         if self._stopping.is_set():
             return ServerStopping("The server is shutting down.")
-        return EngineDied(f"The engine process {how} while it worked on this request.")
+        if not request.is_sent:
+            return unavailable(self._status)
+        return request.obituary(death, self._status.restart_seconds)
 
     def _update(self, **changes: object) -> None:
         self._status = msgspec.structs.replace(self._status, **changes)

@@ -64,6 +64,15 @@ def clamped(info: Ready, request: GenerationRequest, num_prompt_tokens: int) -> 
     return tuple(name for name, limit in limits.items() if limit > room)
 
 
+def cannot_generate(model: str) -> RequestError:
+    """It only embeds."""
+    return RequestError(
+        f"The model `{model}` cannot generate text, it only embeds. Use /v1/embeddings.",
+        param="model",
+        code="unsupported_value",
+    )
+
+
 def _too_many(param: str, num_shown: int) -> RequestError:
     return RequestError(
         f"Invalid '{param}': the answer could have {num_shown} log probabilities, and "

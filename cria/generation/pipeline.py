@@ -6,7 +6,6 @@ found here, before anything is computed and before an answer has begun.
 
 from __future__ import annotations
 
-import os
 import time
 from functools import partial
 from typing import Any
@@ -22,31 +21,36 @@ from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
 from cria.engine_environment import engine_environment
 from cria.errors import (
-    EngineUnavailable,
     ModelFileError,
     ModelNotFound,
-    RequestError,
     SetupError,
 )
+from cria.generation.admission import Admission
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
 from cria.generation.constraining import Constraining
 from cria.generation.embedding_pipeline import EmbeddingPipeline
 from cria.generation.engine_client import EngineClient
 from cria.generation.engine_guest import EngineGuest
-from cria.generation.engine_link import EngineLink, EngineStatus
+from cria.generation.engine_link import EngineLink
+from cria.generation.engine_status import EngineStatus
 from cria.generation.heartbeats import Heartbeats
+from cria.generation.ledger import Ledger
 from cria.generation.limits import (
+    cannot_generate,
     check_length,
     check_num_scored,
     check_num_shown,
     clamped,
     prompt_source,
 )
+from cria.generation.model_meta import describe, model_name
 from cria.generation.overflow import Overflow, Prompt
+from cria.generation.reception import Reception
 from cria.generation.run import Offload, Run, RunHead
 from cria.generation.scoring import Scored, scored_prompts
 from cria.generation.shaping import Shape, Shaping, compiles
 from cria.generation.text_tools import TextTools
+from cria.generation.unavailable import unavailable
 from cria.ipc.messages import Ready
 from cria.ipc.rendezvous import Rendezvous
 from cria.output.detokenizer import text_of
@@ -65,8 +69,13 @@ class Generation:
         text: TextSide,
         config: ServerConfig,
         offload: Offload,
+        ledger: Ledger | None = None,
     ) -> None:
         self._client = client
+        self._ledger = ledger or Ledger()
+        self.ledger_fd = self._ledger.fd
+        """What `join` in other processes needs; -1 if there are none."""
+        self.admission = Admission(config, self._ledger)
         self._tokenizer, self._pieces = text.tokenizer, text.pieces
         self._constraining = Constraining(text.make_compiler)
         self._shaping = Shaping(text.formats, self._constraining, text.tokenizer)
@@ -83,8 +92,9 @@ class Generation:
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
         self.model_path = ""
+        self._reception = Reception(self.admission, self.require_ready, config.queue_timeout)
         self.embeddings = EmbeddingPipeline(
-            client, self._tokenizer, text.rerank_prompt, offload, self._check_served
+            client, text, self._reception, offload, self._check_served
         )
 
     @classmethod
@@ -98,7 +108,8 @@ class Generation:
         client = EngineClient(engine_config, environment, rendezvous)
         client.start()
         config = _with_alias(server_config, engine_config.model_path)
-        generation = cls(client, text, config, offload)
+        ledger = Ledger(server_config.num_workers)
+        generation = cls(client, text, config, offload, ledger)
         generation._constraining.prepare()
         generation.model_path = engine_config.model_path
         if rendezvous is not None:
@@ -107,13 +118,19 @@ class Generation:
 
     @classmethod
     def join(
-        cls, model_path: str, engine_address: str, server_config: ServerConfig, *, offload: Offload
+        cls,
+        model_path: str,
+        engine_address: str,
+        server_config: ServerConfig,
+        *,
+        offload: Offload,
+        ledger: Ledger | None = None,
     ) -> Generation:
         """Load the text side, and use the engine of another process that has opened it."""
         text = load_text_side(model_path, server_config.chat_template)
         client = EngineGuest(engine_address)
         client.start()
-        generation = cls(client, text, _with_alias(server_config, model_path), offload)
+        generation = cls(client, text, _with_alias(server_config, model_path), offload, ledger)
         generation._constraining.prepare()
         generation.model_path = model_path
         return generation
@@ -140,10 +157,15 @@ class Generation:
         if reason is not None:
             raise ModelFileError(reason)
 
+    def wait_lost(self) -> None:
+        """Wait until engines have ended too often; SetupError then, if the server is to end."""
+        self._client.wait_lost()
+
     def close(self) -> None:
         """End the engine."""
         self._client.close()
         self._heartbeats.close()
+        self._ledger.close()
 
     def model_card(self) -> ModelCard:
         """What `/v1/models` says."""
@@ -160,7 +182,7 @@ class Generation:
         """
         info = self._check_served(model).info
         if info is None:
-            raise EngineUnavailable("The model is loading; try again in a moment.")
+            raise unavailable(self._client.status)
         if not info.can_generate and info.embedding is not None:
             info = msgspec.structs.replace(info, context_size=info.embedding.context_size)
         self._tokenizer.context_size = info.context_size
@@ -174,6 +196,7 @@ class Generation:
     def start_completion(self, request: CompletionRequest) -> Run:
         """Submit all choices of all prompts; RequestError before anything is submitted."""
         self._check(request)
+        self._reception.check(request.num_candidates * len(request.prompt_list()))
         overflow = self._overflow(request)
         texts = None if request.sampling_params().logprobs is None else self._token_texts
         prompts = []
@@ -185,6 +208,7 @@ class Generation:
     def start_chat(self, request: ChatCompletionRequest) -> Run:
         """Render the conversation and submit all choices."""
         self._check(request)
+        self._reception.check(request.num_candidates)
         overflow = self._overflow(request)
         prompt = self.offload(self._encode_chat, request, overflow)
         display = Display(self._token_texts if request.logprobs else None)
@@ -196,6 +220,7 @@ class Generation:
     def start_score(self, request: ScoreRequest) -> Run:
         """Submit the prompt with each continuation; its choices are the continuations' tokens."""
         info = self._require_generator(request.model)
+        self._reception.check(len(request.continuations))
         scored: list[Scored] = self.offload(scored_prompts, self._tokenizer, request)
         for index, (token_ids, first, _) in enumerate(scored):
             check_length(info, token_ids[:first], "prompt", num_more=0)
@@ -204,11 +229,13 @@ class Generation:
         run = Run(
             RunHead.new("score", self.model_ids[0]),
             self._client,
-            priority=request.priority,
+            turn=self._reception.turn(request.priority),
             offload=self.offload,
         )
         self._heartbeats.add(run)
         make_output = partial(OutputProcessor, self._pieces, ())
+        sizes = [len(token_ids) for token_ids, _, _ in scored]
+        run.ticket = self._reception.admit(sizes, sum(sizes))
         with run.submitting():
             for token_ids, first, text in scored:
                 params = SamplingParams(max_tokens=0, logprobs=1, prompt_logprobs_from=first)
@@ -223,13 +250,13 @@ class Generation:
             raise ModelNotFound(model)
         status = self._client.status
         if status.state != "ready":
-            raise EngineUnavailable(_why_unavailable(status))
+            raise unavailable(status)
         return status
 
     def _require_generator(self, model: str) -> Ready:
         info = self.require_ready(model)
         if not info.can_generate:
-            raise _cannot_generate(model)
+            raise cannot_generate(model)
         return info
 
     def _check(self, request: GenerationRequest) -> None:
@@ -304,7 +331,7 @@ class Generation:
         run = Run(
             head,
             self._client,
-            priority=request.level,
+            turn=self._reception.turn(request.level),
             service_tier=request.tier_served,
             offload=self.offload,
         )
@@ -313,6 +340,8 @@ class Generation:
         run.warnings += shape.grammar.warnings
         run.constrained_by = shape.grammar.param
         run.tool_kinds = shape.tool_kinds
+        lengths = [len(prompt.token_ids) for prompt, _ in prompts]
+        run.ticket = self._reception.admit_prompts(request, lengths)
         with run.submitting():
             for (prompt, display), num_kept in zip(prompts, kept, strict=True):
                 params = msgspec.structs.replace(params, num_kept=num_kept)
@@ -336,25 +365,6 @@ class Generation:
         run.returns_token_ids = request.return_token_ids
 
 
-def describe(info: Ready) -> Meta:
-    """What the model is, and what it can do."""
-    meta: Meta = {"n_params": info.num_parameters, "size": info.model_bytes}
-    capabilities = []
-    if info.can_generate:
-        capabilities.append("completion")
-        meta |= {"n_ctx": info.context_size, "n_slots": info.num_slots}
-    if info.embedding is not None:
-        capabilities.append("rerank" if info.embedding.pooling == "rank" else "embedding")
-        meta |= {"n_embd": info.embedding.num_dimensions, "pooling": info.embedding.pooling}
-        meta.setdefault("n_ctx", info.embedding.context_size)
-    return meta | {"capabilities": capabilities}
-
-
-def model_name(path: str) -> str:
-    """The id of a model without an alias: its file's name, without the ending."""
-    return os.path.basename(path).removesuffix(".gguf")
-
-
 def _with_alias(config: ServerConfig, path: str) -> ServerConfig:
     return msgspec.structs.replace(config, aliases=config.aliases or (model_name(path),))
 
@@ -364,18 +374,3 @@ def _for_choice(params: SamplingParams, number: int) -> SamplingParams:
     if params.seed is None or number == 0:
         return params
     return msgspec.structs.replace(params, seed=(params.seed + number) % (2**32 - 1))
-
-
-def _cannot_generate(model: str) -> RequestError:
-    return RequestError(
-        f"The model `{model}` cannot generate text, it only embeds. Use /v1/embeddings.",
-        param="model",
-        code="unsupported_value",
-    )
-
-
-def _why_unavailable(status: EngineStatus) -> str:
-    if status.state == "loading":
-        return f"The model is loading ({status.progress:.0%}); try again in a moment."
-    reason = "" if status.reason is None else f"{status.reason} "
-    return f"{reason}The engine is being started again; try again in a moment."

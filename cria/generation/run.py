@@ -20,11 +20,19 @@ from cria.api.events import ChoiceDelta, ChoiceFinished, Event, Heartbeat
 from cria.api.extras import Extras, Truncated
 from cria.api.timings import Timings, timings_object, total
 from cria.api.usage import Usage
-from cria.errors import ClientGone, CriaError, EngineError, EngineUnavailable, RequestError
+from cria.errors import (
+    ClientGone,
+    CriaError,
+    EngineError,
+    ModelProducedNan,
+    QueueTimeout,
+    RequestError,
+)
+from cria.generation.admission import Ticket, Uncounted
 from cria.generation.answer_tokens import PLAIN, Display
 from cria.generation.choice import ChoiceState, Output
 from cria.generation.echo import PromptEcho
-from cria.generation.engine_link import EngineLink
+from cria.generation.engine_link import ANY_TURN, EngineLink, Turn
 from cria.ipc.messages import FinishReason, SequenceOutput, SequenceTimings
 from cria.sampling_params import SamplingParams
 
@@ -58,7 +66,7 @@ class Run:
         head: RunHead,
         client: EngineLink,
         *,
-        priority: int = 0,
+        turn: Turn = ANY_TURN,
         service_tier: str | None = None,
         offload: Offload = call,
     ) -> None:
@@ -66,10 +74,13 @@ class Run:
         self.id, self.created, self.model = head
         self.service_tier = service_tier
         self._client = client
-        self._priority = priority
+        self._turn = turn
         self._queue: queue.SimpleQueue[tuple[int, SequenceOutput | CriaError | Heartbeat]] = (
             queue.SimpleQueue()
         )
+        self._first: tuple[int, SequenceOutput | CriaError | Heartbeat] | None = None
+        """What has been taken out of the queue by `wait_begun`."""
+        self.ticket: Ticket = Uncounted()
         self._is_quiet = False
         self._choices: list[ChoiceState] = []
         self._num_prompt_tokens = self._num_cached_tokens = 0
@@ -110,10 +121,10 @@ class Run:
 
     @contextmanager
     def submitting(self) -> Iterator[None]:
-        """If the engine goes away while prompts are added, those that were are cancelled."""
+        """If one of the prompts cannot be added, those that were are cancelled."""
         try:
             yield
-        except EngineUnavailable:
+        except CriaError:
             self.cancel()
             raise
 
@@ -150,7 +161,24 @@ class Run:
             choice.token_ids = [] if self.returns_token_ids else None
             self._choices.append(choice)
             sink = partial(self._put, index)
-            choice.request_id = self._client.submit(token_ids, each, sink, self._priority)
+            # The others have their turn when the first one has had it, however many they are.
+            turn = self._turn._replace(max_wait=None) if index else self._turn
+            choice.request_id = self._client.submit(token_ids, each, sink, turn)
+
+    def wait_begun(self) -> None:
+        """Wait until the engine has begun, or it is time for a heartbeat.
+
+        What `events` would begin with, if that is an EngineError; all else is left for it.
+        """
+        if self._first is None:
+            self._first = self._queue.get()
+        try:
+            self._look(self._first[1])
+        except EngineError:
+            self.cancel()
+            raise
+        except CriaError:
+            pass  # as above
 
     def events(self) -> Iterator[Event]:
         """What happens, as it happens.
@@ -162,12 +190,14 @@ class Run:
                 yield from self._next_events()
         finally:
             self._cancel_open_choices()
+            self._close_ticket()
 
     def cancel(self) -> None:
         """Free all sequences; idempotent, and callable from any thread."""
         if not self._cancelled:
             self._cancelled = True
             self._cancel_open_choices()
+            self._close_ticket()
             self._put(-1, ClientGone("The client closed the connection."))
 
     def pulse(self) -> None:
@@ -177,16 +207,21 @@ class Run:
         self._is_quiet = True
 
     def _put(self, index: int, output: SequenceOutput | CriaError | Heartbeat) -> None:
+        if isinstance(output, SequenceOutput):
+            if output.finish_reason is None:
+                self.ticket.begin(index)
+            else:
+                self.ticket.end(index)
         self._queue.put((index, output))
 
     def _next_events(self) -> Iterator[Event]:
-        index, output = self._queue.get()
-        self._is_quiet = False
+        index, output = self._first or self._queue.get()
+        self._first, self._is_quiet = None, False
         if isinstance(output, CriaError):
             raise output
         if isinstance(output, Heartbeat):
             yield output
-        elif not self._choices[index].done:
+        elif _says_something(output) and not self._choices[index].done:
             yield from self._advance(self._choices[index], output)
 
     def _truncated(self) -> Truncated | None:
@@ -237,9 +272,22 @@ class Run:
                     yield from self._advance(other, output)
                 other.waiting = []
 
+    def _look(self, output: SequenceOutput | CriaError | Heartbeat) -> None:
+        if isinstance(output, CriaError):
+            raise output
+        if isinstance(output, SequenceOutput):
+            self._check(output)
+
     def _check(self, output: SequenceOutput) -> None:
+        if output.finish_reason is FinishReason.EXPIRED:
+            raise QueueTimeout(
+                f"The request has waited {self._turn.max_wait:g} seconds, as long as it may.",
+                retry_after=self.ticket.retry_after(),
+            )
         if output.finish_reason is FinishReason.ERROR:
             raise EngineError(f"The engine could not go on: {output.error}.")
+        if output.finish_reason is FinishReason.NAN:
+            raise ModelProducedNan("The model's output for this request is not a number (NaN).")
         if output.finish_reason is FinishReason.REFUSED:
             raise RequestError(
                 f"Invalid '{self.constrained_by}': the answer cannot go on: {output.error}.",
@@ -251,6 +299,7 @@ class Run:
         """A stop string ends the choice, at once unless its timings are still to come."""
         if is_over or not choice.is_timed:
             self._client.cancel(choice.request_id)
+            self.ticket.end(choice.index)
             return "stop"
         choice.is_stopping = True
         self._client.stop(choice.request_id)
@@ -270,10 +319,20 @@ class Run:
             choice.output.stop_string,
         )
 
+    def _close_ticket(self) -> None:
+        usage = self.usage
+        used = usage.prompt_tokens + usage.completion_tokens
+        self.ticket.close(used if self.ticket.has_begun else 0)
+
     def _cancel_open_choices(self) -> None:
         for choice in self._choices:
             if not choice.done and choice.request_id >= 0:
                 self._client.cancel(choice.request_id)
+
+
+def _says_something(output: SequenceOutput) -> bool:
+    """More than that the engine has begun."""
+    return bool(output.token_ids or output.finish_reason or output.prompt_logprobs)
 
 
 def _timings(told: SequenceTimings, num_generated: int) -> Timings:

@@ -31,8 +31,12 @@ class FinishReason(str, enum.Enum):
     LENGTH = "length"
     CANCELLED = "cancelled"
     ERROR = "error"
+    NAN = "nan"
+    """The model's logits are not numbers."""
     REFUSED = "refused"
     """The request's grammar cannot be used, or not any further."""
+    EXPIRED = "expired"
+    """It has waited as long as it may, and nothing of it was computed."""
 
 
 class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -43,6 +47,10 @@ class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
     sampling_params: SamplingParams
     priority: int = 0
     """Lower is sooner; each level is worth some seconds of waiting."""
+    tenant: int = 0
+    """Whose it is: different ones get equal shares of the slots."""
+    max_wait: float | None = None
+    """Seconds that it may wait for its beginning; None: as long as it takes."""
 
 
 class Embed(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -204,6 +212,8 @@ class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):
     stats: EngineStats
     request_ids: list[int] = []
     token_ids: list[int] = []
+    admitted_ids: list[int] = []
+    """Sequences that were in the queue and are computed from now on."""
 
 
 class Embedded(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -35,6 +35,14 @@ class Rendezvous:
             self.close()
             raise _failure(error) from error
 
+    def leave_note(self, note: bytes) -> None:
+        """For the front processes, in place of the last one: how an engine ended."""
+        path = _note_path(self.address)
+        with contextlib.suppress(OSError):  # such as a full disk; they can do without
+            with open(f"{path}.new", "wb") as file:
+                file.write(note)
+            os.replace(f"{path}.new", path)
+
     def close(self) -> None:
         """Close it and leave nothing behind."""
         self.listener.close()
@@ -52,12 +60,26 @@ def connect(address: str) -> Transport:
     return Transport(connection)
 
 
+def read_note(address: str) -> bytes:
+    """The last note; empty if there is none."""
+    try:
+        with open(_note_path(address), "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
 def remove(address: str) -> None:
-    """Socket and folder, if they are still there."""
-    with contextlib.suppress(OSError):
-        os.unlink(address)
+    """Socket, note and folder, if they are still there."""
+    for path in (address, _note_path(address), f"{_note_path(address)}.new"):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(address))
+
+
+def _note_path(address: str) -> str:
+    return os.path.join(os.path.dirname(address), "note")
 
 
 def _failure(error: OSError) -> SetupError:

@@ -9,12 +9,18 @@ from __future__ import annotations
 import select
 import socket
 import struct
+from collections.abc import Iterable
 
 RECEIVE_BYTES = 256 * 1024
 MAX_FRAME_BYTES = 256 * 1024 * 1024
 """A prompt of a million tokens takes 5 MB; more than this is no message of ours."""
 
 _LENGTH = struct.Struct("<I")
+
+
+def pack(frames: Iterable[bytes]) -> bytes:
+    """Each frame behind its length."""
+    return b"".join(part for frame in frames for part in (_LENGTH.pack(len(frame)), frame))
 
 
 class PeerGone(Exception):
@@ -36,9 +42,17 @@ class Transport:
 
     def send(self, *frames: bytes) -> None:
         """Send the frames in one write; blocks while the other side does not read."""
-        data = b"".join(part for frame in frames for part in (_LENGTH.pack(len(frame)), frame))
         try:
-            self._socket.sendall(data)
+            self._socket.sendall(pack(frames))
+        except OSError as error:
+            raise PeerGone(str(error)) from None
+
+    def send_now(self, data: bytes) -> int:
+        """How many of these packed bytes the other side's buffer takes now; 0 if it is full."""
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
         except OSError as error:
             raise PeerGone(str(error)) from None
 

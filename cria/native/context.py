@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from cria.errors import NativeError, SetupError
+from cria.errors import BrokenContext, NativeError, SetupError
 from cria.native import log, structs
 from cria.native.batch import Batch
 from cria.native.handles import NativeHandle
@@ -51,11 +51,12 @@ FLASH_ATTENTION = {
     "on": structs.ENUMS["LLAMA_FLASH_ATTN_TYPE_ENABLED"],
 }
 
+NO_MEMORY = -2
 DECODE_ERRORS = {
     1: "the KV cache has no room for the batch",
     2: "the computation was aborted",
     -1: "the batch is invalid",
-    -2: "there is not enough memory to compute the batch",
+    NO_MEMORY: "there is not enough memory to compute the batch",
     -3: "the computation failed",
 }
 
@@ -99,6 +100,11 @@ class Context(NativeHandle):
         self._logits: npt.NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._logits_address = 0
 
+    def count_progress(self, counter: memoryview) -> None:
+        """Add 1 to the 8 bytes of `counter` with each node of the graph that a CPU computes."""
+        self._counter = np.frombuffer(counter, np.uint64)  # keeps alive what is pointed to
+        self.library.cria_count_progress(self.pointer, self._counter.ctypes.data)
+
     def decode(self, batch: Batch) -> None:
         """Compute the batch, and wait for the result; NativeError as from `submit`."""
         self.submit(batch)
@@ -119,7 +125,7 @@ class Context(NativeHandle):
             explain_invalid(batch, *self._limits)
         if code:
             log.drain(self.library)
-            raise DecodeError(code)
+            raise decode_error(code)
 
     def wait(self) -> None:
         """Until everything submitted is computed."""
@@ -179,14 +185,31 @@ class Context(NativeHandle):
 class DecodeError(NativeError):
     """`llama_decode` returned `code`, not 0."""
 
+    is_for_batch = True
+
     def __init__(self, code: int) -> None:
-        super().__init__(f"{DECODE_ERRORS.get(code, 'decoding failed')} (llama_decode: {code})")
+        super().__init__(_explain_code(code))
         self.code = code
 
     @property
     def cache_is_intact(self) -> bool:
         """The cache is as before the call, and the context can go on."""
         return self.code in (1, -1)
+
+
+def decode_error(code: int) -> NativeError:
+    """What a result of `llama_decode` other than 0 means.
+
+    1, 2 and -1: this batch was not computed, and the next one can be. BrokenContext for what is
+    below: nobody knows what state the context is in.
+    """
+    if code >= -1:
+        return DecodeError(code)
+    return BrokenContext(_explain_code(code), is_for_memory=code == NO_MEMORY)
+
+
+def _explain_code(code: int) -> str:
+    return f"{DECODE_ERRORS.get(code, 'decoding failed')} (llama_decode: {code})"
 
 
 def _params(model: Model, options: ContextOptions) -> structs.llama_context_params:

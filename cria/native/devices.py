@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +29,8 @@ def gpus(library: Library) -> list[Device]:
 
 
 def free_main_memory() -> int:
-    """Bytes that can be had without swapping, within the limit of the control group."""
-    return min(_available_bytes(), _control_group_bytes())
+    """Bytes that can be had without swapping, within the limits of control group and process."""
+    return min(_available_bytes(), _control_group_bytes(), _address_space_bytes())
 
 
 def num_cores() -> int:
@@ -67,6 +68,18 @@ def _control_group_bytes() -> int:
     except OSError:
         return 2**63
     return 2**63 if limit == "max" else max(0, int(limit) - used)
+
+
+def _address_space_bytes() -> int:
+    """What `ulimit -v` leaves; a huge number if there is no limit."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return 2**63
+    try:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:  # not Linux
+        return limit
+    return max(0, limit - used)
 
 
 def _allowed_cpus() -> set[int]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from cria.errors import NativeError, SetupError
 from cria.native import log, structs
 from cria.native.batch import Batch
-from cria.native.context import FLASH_ATTENTION, INVALID, DecodeError, explain_invalid
+from cria.native.context import FLASH_ATTENTION, INVALID, decode_error, explain_invalid
 from cria.native.handles import NativeHandle
 from cria.native.model import POOLING_TYPES, Model
 
@@ -87,8 +87,13 @@ class EmbeddingContext(NativeHandle):
             explain_invalid(batch, *self._limits)
         if code:
             log.drain(self.library)
-            raise DecodeError(code)
+            raise decode_error(code)
         self.library.cria_synchronize(self.pointer)
+
+    def count_progress(self, counter: memoryview) -> None:
+        """As `Context.count_progress`."""
+        self._counter = np.frombuffer(counter, np.uint64)
+        self.library.cria_count_progress(self.pointer, self._counter.ctypes.data)
 
     def clear(self) -> None:
         """Forget all sequences; models that see a whole text at once remember none."""

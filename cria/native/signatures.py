@@ -303,6 +303,8 @@ CRIA: tuple[Row, ...] = (
     ),
     # int32_t cria_synchronize(llama_context * ctx);
     Row("cria_synchronize", c_int32, (ContextPointer,), is_exception),
+    # int32_t cria_count_progress(llama_context * ctx, uint64_t * counter);
+    Row("cria_count_progress", c_int32, (ContextPointer, c_void_p), is_exception),
     # int32_t cria_token_to_piece(const llama_vocab * vocab, llama_token token, char * piece,
     #     int32_t capacity, int32_t lstrip, bool special);
     Row(

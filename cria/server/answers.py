@@ -42,6 +42,12 @@ class Cancellable(Protocol):
     def cancel(self) -> None: ...
 
 
+class Streamed(Cancellable, Protocol):
+    """One whose events are sent as they come."""
+
+    def wait_begun(self) -> None: ...
+
+
 def json_response(body: bytes, status: int = 200) -> Response:
     """An answer whose JSON is already encoded."""
     return Response(body, status=status, content_type=JSON)
@@ -97,10 +103,18 @@ def stream_response(
 
 
 def send_events(
-    events: Generator[bytes, None, None], run: Cancellable, environ: Mapping[str, Any]
+    events: Generator[bytes, None, None], run: Streamed, environ: Mapping[str, Any]
 ) -> Response:
-    """A stream of framed events, which ends the run when the client goes away."""
+    """A stream of framed events, which ends the run when the client goes away.
+
+    A run that fails before it has begun has a status of its own: the head waits for that.
+    """
     stop_watching = watch_client(environ, run)
+    try:
+        run.wait_begun()
+    except BaseException:
+        _end(run, stop_watching)
+        raise
     stream = EventStream(events, partial(_end, run, stop_watching))
     # Passed through as it is: Werkzeug's own wrappers would cost every event a type check.
     return Response(stream, headers=HEADERS, direct_passthrough=True)

@@ -31,6 +31,7 @@ from cria.server.errors import (
 from cria.server.headers import add_headers, check_client_id, current_id, start_clock
 from cria.server.hosts import check_host, check_origin, cors_headers, preflight_headers
 from cria.server.key_ring import KeyRing
+from cria.server.limit_headers import tell_limits
 from cria.server.routes import (
     anthropic,
     chat,
@@ -79,6 +80,7 @@ def create_app(generation: Generation, config: ServerConfig) -> Flask:
             blueprint = resource.make_blueprint(generation, config)
             app.register_blueprint(blueprint, url_prefix=prefix, name=blueprint.name + prefix)
     _guard(app, generation, config)
+    tell_limits(app, generation.admission, config)
     app.register_error_handler(HTTPException, answer_framework_error)
     app.register_error_handler(Exception, answer_error)
     app.after_request(add_headers)

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import math
 import socket
 import time
 from collections.abc import Callable, Generator
@@ -22,6 +22,7 @@ from flask import Flask, Response, current_app, request
 
 from cria.errors import ServerStopping
 from cria.server.auth import is_open
+from cria.server.peer import raw
 from cria.server.stopping import Stopping
 
 logger = logging.getLogger(__name__)
@@ -36,23 +37,32 @@ class Connections:
     """Those of one server on which nothing is being asked, and until when that is all right."""
 
     def __init__(self) -> None:
-        self._idle: dict[Any, float] = {}
+        self._idle: dict[Any, tuple[float, bool]] = {}
         self.is_closing = False
 
     @contextmanager
     def idle(self, sock: Any, *, is_fresh: bool) -> Generator[None, None, None]:
         """While a request is waited for on this socket."""
-        self._idle[sock] = time.monotonic() + FRESH_SECONDS if is_fresh else 0.0
+        self._idle[sock] = time.monotonic(), is_fresh
         try:
             yield
         finally:
             self._idle.pop(sock, None)
 
+    def end_oldest(self, seconds: float) -> bool:
+        """End the one that has been idle longest, if that is so long; whether there was one."""
+        sock, (since, _) = next(iter(self._idle.items()), (None, (math.inf, False)))
+        if time.monotonic() - since < seconds:
+            return False
+        del self._idle[sock]
+        stop_reading(sock)
+        return True
+
     def end_idle(self) -> None:
         """End those whose time is over."""
         now = time.monotonic()
-        for sock, until in list(self._idle.items()):
-            if now >= until:
+        for sock, (since, is_fresh) in list(self._idle.items()):
+            if not is_fresh or now >= since + FRESH_SECONDS:
                 del self._idle[sock]
                 stop_reading(sock)
 
@@ -60,11 +70,10 @@ class Connections:
 def stop_reading(sock: Any) -> None:
     """The reader finds what has come already, and then the end.
 
-    By a second name of the socket, because one with TLS would not let its reader go on.
+    Below TLS, which would not let its reader go on.
     """
     try:
-        with socket.socket(fileno=os.dup(sock.fileno())) as twin:
-            twin.shutdown(socket.SHUT_RD)
+        raw(sock).shutdown(socket.SHUT_RD)
     except OSError as error:  # it has just ended by itself
         logger.debug("an idle connection: %s", error)
 

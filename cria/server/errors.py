@@ -22,6 +22,7 @@ from cria.errors import (
     EngineError,
     EngineUnavailable,
     ModelNotFound,
+    ModelProducedNan,
     QueueFull,
     QueueTimeout,
     RateLimited,
@@ -60,6 +61,7 @@ FAILURES: dict[type[Exception], Failure] = {
     QueueTimeout: Failure(503, "unavailable_error", "queue_timeout"),
     ServerStopping: Failure(503, "unavailable_error", "server_shutting_down", {"Retry-After": "1"}),
     StoreUnwritable: Failure(507, "server_error", "storage_full"),
+    ModelProducedNan: Failure(500, "server_error", "model_produced_nan"),
     EngineError: Failure(500, "server_error", "server_error"),
     # nginx's status for "the client hung up"; nobody reads it but the access log.
     ClientGone: Failure(CLIENT_CLOSED_REQUEST, INVALID_REQUEST),
@@ -69,8 +71,10 @@ UNEXPECTED_MESSAGE = "The server had an error while processing your request."
 
 FRAMEWORK_CODES = {
     405: "method_not_supported",
+    408: "request_timeout",
     413: "request_too_large",
     414: "request_too_large",
+    431: "request_too_large",
     500: "server_error",
 }
 

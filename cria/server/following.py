@@ -30,6 +30,9 @@ class Follower:
         """Nobody reads any more."""
         self._gone.set()
 
+    def wait_begun(self) -> None:
+        """Not here: there is something to tell at once."""
+
     def frames(self, first: int = 0) -> Generator[bytes, None, None]:
         """From event number `first` on, to the last one; comments where nothing happens."""
         told = time.monotonic()

@@ -18,6 +18,7 @@ from cria.api.responses.response_object import Response as ResponseObject
 from cria.api.responses.to_chat import to_chat, tool_paths
 from cria.api.responses.tool_fields import left_out
 from cria.config import ServerConfig
+from cria.generation.caller import patiently
 from cria.generation.pipeline import Generation
 from cria.generation.run import Run
 from cria.server.answers import json_response, send_events, watched
@@ -95,7 +96,7 @@ class ResponseService:
         """RequestError names this route's fields; so do the warnings."""
         paths = tool_paths(wanted)
         chat = to_chat(wanted, items, wanted.model)
-        with own_words(paths):
+        with own_words(paths), patiently(is_patient=bool(wanted.background)):
             run = self._generation.start_chat(chat)
         named = (own_path(path, paths) for path in run.warnings)
         is_auto = wanted.truncation == "auto"

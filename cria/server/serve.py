@@ -28,8 +28,6 @@ from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar
 
 import gevent
-from gevent.pool import Pool
-from gevent.pywsgi import WSGIServer
 from gevent.threadpool import ThreadPool
 
 from cria.config import EngineConfig, ServerConfig
@@ -38,9 +36,10 @@ from cria.generation.pipeline import Generation
 from cria.server import draining, logs, signals
 from cria.server.app import create_app
 from cria.server.banner import ready_banner
-from cria.server.draining import Connections, drain
+from cria.server.descriptors import connections_that_fit
+from cria.server.draining import drain
 from cria.server.hosts import is_loopback
-from cria.server.http import Handler
+from cria.server.http import BoundedServer, Limits
 from cria.server.key_ring import KeyRing, needs_key
 from cria.server.response_file import kept_responses
 from cria.server.response_service import detach, num_in_background
@@ -52,7 +51,6 @@ from cria.server.workers import WorkerJob, Workers
 Result = TypeVar("Result")
 
 BACKLOG = 1024
-MAX_CONNECTIONS = 1000
 STOP_SECONDS = 0.3
 """For streams to write their last event; idle connections would otherwise hold the stop."""
 ENGINE_SECONDS = 0.5
@@ -60,7 +58,6 @@ ENGINE_SECONDS = 0.5
 NUM_STORE_THREADS = 8
 STACK_BYTES = 256 * 1024 * 1024
 """Of native threads."""
-HANDSHAKE_SECONDS = 10
 
 logger = logging.getLogger(__name__)
 
@@ -74,10 +71,9 @@ _BIND_REASONS = {
 }
 
 
-class Server(WSGIServer):
-    """gevent's, which does not know on which of its connections nothing is asked."""
+class Server(BoundedServer):
+    """One whose keys and certificate may change while it serves."""
 
-    connections: Connections
     certificate: Certificate | None = None
 
     def reload(self) -> None:
@@ -91,7 +87,7 @@ class Server(WSGIServer):
         """With TLS: a client that fails to shake hands costs its own connection, no more."""
         try:
             assert self.certificate is not None
-            with gevent.Timeout(HANDSHAKE_SECONDS, OSError("too slow")):
+            with gevent.Timeout(self.limits.header_timeout, OSError("too slow")):
                 secured = self.certificate.context.wrap_socket(client_socket, server_side=True)
         except OSError as error:
             logger.info("no TLS with %s: %s", address, error)
@@ -181,6 +177,7 @@ def _serve(
         generation.engine_address,
         generation.created,
         has_private_store,
+        generation.ledger_fd,
     )
     workers = Workers(server_config.num_workers - 1, job)
     with serving(listener, generation, server_config) as server, workers:
@@ -190,11 +187,19 @@ def _serve(
         signals.on_hangup(workers.hang_up)
         notify("READY=1")
         start_watchdog()
+        if server_config.exit_on_crash_loop:
+            gevent.spawn(_end_when_lost, generation, gevent.getcurrent())
         stopping.wait()
         notify("STOPPING=1")
         workers.drain()
         app = server.application
         drain(server, stopping, lambda: workers.num_running() + num_in_background(app))
+
+
+def _end_when_lost(generation: Generation, main: Any) -> None:
+    generation.wait_lost()
+    reason = "The engine has ended too often; see the log for the reasons."
+    gevent.kill(main, SetupError(reason))
 
 
 def serve_until_stopped(server: Server, config: ServerConfig) -> None:
@@ -227,7 +232,7 @@ def serving(
 
 
 def make_server(listener: socket.socket, generation: Generation, config: ServerConfig) -> Server:
-    """gevent's server around our handler; a pool, because without one `stop` stops nothing."""
+    """The server of this process, with the limits of the config."""
     generation.offload_storage = offload_storage
     app = create_app(generation, config)
     draining.attach(app, stopping)
@@ -236,15 +241,18 @@ def make_server(listener: socket.socket, generation: Generation, config: ServerC
     server: Server = Server(
         listener,
         app,
-        handler_class=Handler,
-        spawn=Pool(MAX_CONNECTIONS),
-        log=None,
-        error_log=logging.getLogger("cria.server.http"),
+        limits=Limits(
+            config.header_timeout,
+            config.body_timeout,
+            config.idle_timeout,
+            config.write_timeout,
+            connections_that_fit(config.max_connections),
+        ),
         # Given here, because gevent would ask the name service for it.
         environ={"SERVER_NAME": config.host},
         **tls,
     )
-    server.connections, server.certificate = Connections(), certificate
+    server.certificate = certificate
     return server
 
 
@@ -303,7 +311,7 @@ def _outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         return _Failed(error)
 
 
-def _start(server: WSGIServer, config: ServerConfig) -> None:
+def _start(server: Server, config: ServerConfig) -> None:
     """Another program may have begun to listen between our bind and now."""
     try:
         server.socket.listen(BACKLOG)

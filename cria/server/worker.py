@@ -21,6 +21,7 @@ from gevent.socket import wait_read
 
 from cria.errors import CriaError
 from cria.generation.engine_guest import clear_away
+from cria.generation.ledger import Ledger
 from cria.generation.pipeline import Generation
 from cria.server.response_file import remove_private
 from cria.server import signals
@@ -51,7 +52,13 @@ def work(job: WorkerJob) -> None:
     """Serve until the main process or a signal ends that."""
     config = job.server_config
     listener = serve.bind(*job.address, shared=True)
-    generation = Generation.join(job.model_path, job.engine_address, config, offload=serve.offload)
+    generation = Generation.join(
+        job.model_path,
+        job.engine_address,
+        config,
+        offload=serve.offload,
+        ledger=Ledger(config.num_workers, job.number, job.ledger_fd),
+    )
     generation.created = job.created
     with serve.serving(listener, generation, config) as server:
         serve.serve_until_stopped(server, config)

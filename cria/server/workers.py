@@ -47,6 +47,10 @@ class WorkerJob(msgspec.Struct, frozen=True):
     """When the model was loaded, as all processes tell it."""
     has_private_store: bool = False
     """The file of responses goes with the server."""
+    ledger_fd: int = -1
+    """The file of the numbers that all processes share; workers inherit it."""
+    number: int = 0
+    """Of the worker, from 1 on."""
 
 
 class Workers:
@@ -88,7 +92,8 @@ class _Worker:
 
     def __init__(self, number: int, job: WorkerJob) -> None:
         self._number = number
-        self._job = msgspec.json.encode(job)
+        self._job = msgspec.json.encode(msgspec.structs.replace(job, number=number))
+        self._inherited = () if job.ledger_fd < 0 else (job.ledger_fd,)
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="worker", daemon=True)
@@ -141,6 +146,7 @@ class _Worker:
             process = subprocess.Popen(
                 COMMAND,
                 stdin=subprocess.PIPE,
+                pass_fds=self._inherited,
                 start_new_session=True,  # Ctrl-C in a terminal is for the main process
             )
         except OSError as error:  # no memory, no descriptors

@@ -42,11 +42,16 @@ class FakeRunner:
         self.batches: list[list[tuple[int, int]]] = []
         self.events: list[str] = []
         self.fail_next = False
+        self.failures: dict[int, str] = {}
         self._cells: dict[int, list[int]] = {}
         self._new_cells = count()
         self._sequences: dict[int, Sequence] = {}  # by slot
         self._generated: dict[int, list[int]] = {}  # by request id
         self._contexts: dict[int, list[int]] = {}  # all that the next token follows, by request id
+
+    def take_failures(self) -> dict[int, str]:
+        failures, self.failures = self.failures, {}
+        return failures
 
     def start(self, batch: ScheduledBatch) -> None:
         self.events.append("start")

@@ -204,7 +204,8 @@ def test_tokens_do_not_wait_for_an_embedding(bench: Bench) -> None:
 
     bench.embedder.compute = listen  # type: ignore[method-assign]
     bench.step()
-    message = codec.decode_to_server(heard[0])
+    admitted, message = map(codec.decode_to_server, heard)
+    assert isinstance(admitted, StepOutput) and admitted.admitted_ids == [1]
     assert isinstance(message, StepOutput) and unpack(message) == [SequenceOutput(1, (1,))]
 
 

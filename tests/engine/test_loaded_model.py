@@ -61,5 +61,5 @@ def test_a_share_of_the_longest_pause(tiny_gguf: Path) -> None:
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="cannot be loaded"):
+    with pytest.raises(ModelFileError, match="No such file"):
         LoadedModel(EngineConfig(str(tmp_path / "none.gguf")))

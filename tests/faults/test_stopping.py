@@ -97,7 +97,7 @@ def test_what_is_asked_too_late_is_refused(
         server.connect() as waiting,
         server.connect() as late,
     ):
-        late.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n")
+        late.sendall(b"POST /v1/completions HTTP/1.1\r\n")
         waiting.sendall(post("one then silent", stream=True))
         read_until(waiting, b"first")
         server.process.terminate()

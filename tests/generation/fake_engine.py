@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cria.errors import EngineUnavailable
-from cria.generation.engine_link import EmbeddingSink, EngineStatus, Sink
+from cria.generation.engine_link import ANY_TURN, EmbeddingSink, Sink, Turn
+from cria.generation.engine_status import EngineStatus
 from cria.ipc.messages import Embedded, EmbeddingInfo, FinishReason, Ready, SequenceOutput
 from cria.sampling_params import SamplingParams
 
@@ -27,7 +28,7 @@ class FakeEngineClient:
     def __init__(self) -> None:
         self.status = EngineStatus("ready", 1.0, READY)
         self.submitted: list[tuple[list[int], SamplingParams]] = []
-        self.priorities: list[int] = []
+        self.turns: list[Turn] = []
         self.sinks: list[Sink] = []
         self.embedded: list[list[list[int]]] = []
         self.embedding_sinks: list[EmbeddingSink] = []
@@ -37,12 +38,12 @@ class FakeEngineClient:
         self.closed = False
 
     def submit(
-        self, token_ids: list[int], params: SamplingParams, sink: Sink, priority: int = 0
+        self, token_ids: list[int], params: SamplingParams, sink: Sink, turn: Turn = ANY_TURN
     ) -> int:
         if self.refuse_from is not None and len(self.submitted) >= self.refuse_from:
             raise EngineUnavailable("gone")
         self.submitted.append((token_ids, params))
-        self.priorities.append(priority)
+        self.turns.append(turn)
         self.sinks.append(sink)
         return len(self.sinks) - 1
 

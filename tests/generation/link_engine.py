@@ -12,6 +12,16 @@ from cria.ipc.transport import Transport
 Outputs = queue.Queue[SequenceOutput | EngineError]
 
 
+class Heard(Outputs):
+    """What a sink hears, without the signs that sequences have begun."""
+
+    def put(
+        self, item: SequenceOutput | EngineError, block: bool = True, timeout: float | None = None
+    ) -> None:
+        if not isinstance(item, SequenceOutput) or item.token_ids or item.finish_reason:
+            super().put(item, block, timeout)
+
+
 class LinkEngine:
     """Says what it is told to say, and hears what it is told."""
 

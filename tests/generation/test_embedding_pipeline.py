@@ -12,14 +12,19 @@ import pytest
 from cria.api.decoding import decode
 from cria.api.embeddings import EmbeddingRequest
 from cria.api.rerank import RerankRequest
+from cria.config import ServerConfig
 from cria.errors import ContextLengthExceeded, ModelNotFound, RequestError
+from cria.generation.admission import Admission
 from cria.generation.embedding_pipeline import EmbeddingPipeline
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
+from cria.generation.reception import Reception
 from cria.ipc.messages import EmbeddingInfo
+from cria.prompt.chat_template import ChatTemplate
+from cria.prompt.loading import TextSide
 from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.tokenizer import Tokenizer
 from tests.generation.fake_engine import READY, FakeEngineClient
-from tests.prompt.fake_vocab import BOS, EOS, SEP, FakeVocab
+from tests.prompt.fake_vocab import BOS, EOS, SEP, FakeVocab, no_compiler
 
 RANKS = EmbeddingInfo(num_dimensions=2, context_size=16, pooling="rank")
 
@@ -27,12 +32,19 @@ RANKS = EmbeddingInfo(num_dimensions=2, context_size=16, pooling="rank")
 class Bench:
     def __init__(self) -> None:
         vocab = FakeVocab(add_bos=True, add_eos=True, add_sep=True)
+        text = TextSide(
+            Tokenizer(vocab),
+            ChatTemplate(None, "", ""),
+            vocab.pieces,
+            RerankPrompt(vocab),
+            no_compiler,
+        )
         self.client = FakeEngineClient()
         self.offloaded: list[str] = []
         self.pipeline = EmbeddingPipeline(
             self.client,  # type: ignore[arg-type]
-            Tokenizer(vocab),
-            RerankPrompt(vocab),
+            text,
+            Reception(Admission(ServerConfig()), lambda: READY, 60.0),
             self.offload,
             self.check,
         )

@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from cria.errors import ClientGone, EngineDied, EngineError, EngineUnavailable
+from cria.generation.admission import Uncounted
 from cria.generation.embedding_run import EmbeddingRun
 from tests.generation.fake_engine import FakeEngineClient
 
 
 def start(client: FakeEngineClient) -> EmbeddingRun:
-    return EmbeddingRun(client, [[1, 2], [3]])  # type: ignore[arg-type]
+    return EmbeddingRun(client, [[1, 2], [3]], Uncounted())  # type: ignore[arg-type]
 
 
 def test_the_inputs_go_and_the_vectors_come() -> None:

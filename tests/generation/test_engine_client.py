@@ -20,6 +20,7 @@ from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import FinishReason, SequenceOutput
 from cria.ipc.rendezvous import Rendezvous
 from cria.sampling_params import SamplingParams
+from tests.generation.link_engine import Heard
 from tests.real_server import wait_for
 
 Outputs = queue.Queue[SequenceOutput | EngineError]
@@ -55,7 +56,7 @@ def read_to_end(outputs: Outputs) -> tuple[list[int], SequenceOutput]:
 
 
 def test_a_sequence_from_submit_to_end(client: EngineClient) -> None:
-    outputs: Outputs = queue.Queue()
+    outputs: Outputs = Heard()
     params = SamplingParams(max_tokens=5, ignore_eos=True, temperature=0)
     client.submit([1, 20, 30], params, outputs.put)
     tokens, last = read_to_end(outputs)
@@ -65,21 +66,21 @@ def test_a_sequence_from_submit_to_end(client: EngineClient) -> None:
 
 
 def test_a_cancelled_sequence_is_heard_no_more_and_its_slot_is_free(client: EngineClient) -> None:
-    outputs: Outputs = queue.Queue()
+    outputs: Outputs = Heard()
     request_id = client.submit([1], FOREVER, outputs.put)
     outputs.get(timeout=30)
     client.cancel(request_id)
     client.cancel(request_id)
     wait_for(lambda: client.status.stats, lambda s: s.num_running == 0, "a free slot")
     heard = outputs.qsize()
-    done: Outputs = queue.Queue()
+    done: Outputs = Heard()
     client.submit([1], SamplingParams(max_tokens=1), done.put)
     read_to_end(done)
     assert outputs.qsize() == heard
 
 
 def test_a_killed_engine_fails_its_requests_and_comes_back(client: EngineClient) -> None:
-    outputs: Outputs = queue.Queue()
+    outputs: Outputs = Heard()
     client.submit([1], FOREVER, outputs.put)
     outputs.get(timeout=30)
     os.kill(client.status.pid, signal.SIGKILL)
@@ -87,7 +88,7 @@ def test_a_killed_engine_fails_its_requests_and_comes_back(client: EngineClient)
         pass
     assert "was ended by SIGKILL" in str(last)
     wait_until_ready_again(client, restarts=1)
-    again: Outputs = queue.Queue()
+    again: Outputs = Heard()
     client.submit([1], SamplingParams(max_tokens=1, ignore_eos=True), again.put)
     assert len(read_to_end(again)[0]) == 1
 
@@ -100,13 +101,13 @@ def test_a_killed_engine_fails_its_guests_requests_too_and_comes_back(tiny_gguf:
     client.start()
     guest.start()
     assert client.wait_settled(60) and guest.wait_settled(60)
-    outputs: Outputs = queue.Queue()
+    outputs: Outputs = Heard()
     guest.submit([1], FOREVER, outputs.put)
     outputs.get(timeout=30)
     os.kill(client.status.pid, signal.SIGKILL)
     while isinstance(last := outputs.get(timeout=30), SequenceOutput):
         pass
-    assert "ended while it worked" in str(last)
+    assert "ended by SIGKILL while it worked" in str(last)
     for link in (client, guest):
         wait_until_ready_again(link, restarts=1)
     guest.close()
@@ -177,7 +178,7 @@ def test_a_path_that_no_message_can_carry_is_a_reason_and_not_a_hang() -> None:
 
 
 def test_stopping_is_no_crash(client: EngineClient) -> None:
-    outputs: Outputs = queue.Queue()
+    outputs: Outputs = Heard()
     client.submit([1], FOREVER, outputs.put)
     outputs.get(timeout=30)
     client.close()

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import os
-import queue
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from cria.errors import EngineDied
+from cria.generation import engine_guest
+from cria.generation.death import Death
 from cria.generation.engine_guest import EngineGuest, clear_away
-from cria.ipc.messages import Submit
+from cria.ipc.messages import EngineStats, SequenceOutput, StepOutput, Submit
 from cria.ipc.rendezvous import Rendezvous
 from cria.ipc.transport import Transport
 from cria.sampling_params import SamplingParams
 from tests.generation.fake_engine import READY
-from tests.generation.link_engine import LinkEngine, Outputs
+from tests.generation.link_engine import Heard, LinkEngine, Outputs
 from tests.real_server import wait_for
 
 PARAMS = SamplingParams()
@@ -60,16 +62,35 @@ def test_an_engine_that_ends_fails_its_requests_and_the_next_one_is_found(
     engine = next_engine(rendezvous)
     engine.tell(READY)
     wait_for_state(guest, "ready")
-    outputs: Outputs = queue.Queue()
-    guest.submit([1], PARAMS, outputs.put)
+    outputs: Outputs = Heard()
+    request_id = guest.submit([1], PARAMS, outputs.put)
+    engine.tell(StepOutput([], EngineStats(), [request_id], [5]))
+    assert isinstance(outputs.get(timeout=30), SequenceOutput)
     engine.transport.close()
-    assert isinstance(outputs.get(timeout=30), EngineDied)
+    rendezvous.leave_note(msgspec.json.encode((0, Death("was ended by SIGABRT"))))
+    error = outputs.get(timeout=30)
+    assert isinstance(error, EngineDied) and "was ended by SIGABRT" in str(error)
     wait_for_state(guest, "loading")
     second = next_engine(rendezvous)
     second.tell(READY)
     wait_for_state(guest, "ready")
     assert guest.status.restarts == 1
     second.transport.close()
+
+
+def test_an_engine_that_lets_go_of_a_slow_guest_is_not_blamed(
+    guest: EngineGuest, rendezvous: Rendezvous, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_guest, "NOTE_SECONDS", 0.2)
+    engine = next_engine(rendezvous)
+    engine.tell(READY)
+    wait_for_state(guest, "ready")
+    request_id = guest.submit([1], PARAMS, lambda _: None)
+    engine.transport.close()
+    again = next_engine(rendezvous)
+    again.tell(READY)
+    assert again.next() == Submit(request_id, [1], PARAMS)
+    again.transport.close()
 
 
 def test_without_anybody_at_the_address_it_keeps_trying(rendezvous: Rendezvous) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cria.errors import EngineError, EngineUnavailable
+from cria.generation.death import Death
 from cria.generation.engine_link import EngineLink
 from cria.ipc.messages import (
     Cancel,
@@ -47,7 +48,7 @@ class ManyConnections(EngineLink):
         while not self._stopping.is_set():
             with contextlib.suppress(queue.Empty):
                 self._talk(self.next_engines.get(timeout=0.005))
-                self._bury("ended")
+                self._bury(Death("was ended by SIGKILL", is_foreign=True))
 
 
 class Waiting:

@@ -25,8 +25,9 @@ from cria.errors import (
     SetupError,
 )
 from cria.generation import limits
-from cria.generation.engine_link import EngineStatus
-from cria.generation.pipeline import Generation, model_name
+from cria.generation.engine_status import EngineStatus
+from cria.generation.model_meta import model_name
+from cria.generation.pipeline import Generation
 from cria.ipc.messages import EmbeddingInfo, FinishReason
 from cria.prompt.chat_template import ChatTemplate
 from cria.prompt.loading import MakeCompiler, TextSide
@@ -212,7 +213,7 @@ def test_the_priority_reaches_the_engine_on_both_routes(
         bench.generation.start_completion(completion(n=2, **fields)),
         bench.generation.start_chat(chat(**fields)),
     ]
-    assert bench.client.priorities == [priority] * 3
+    assert [turn.priority for turn in bench.client.turns] == [priority] * 3
     assert [run.service_tier for run in runs] == [tier] * 2
 
 
@@ -544,7 +545,7 @@ def test_each_continuation_is_scored_after_the_prompt(bench: Bench) -> None:
     assert bench.prompts == [[5, 6, 7], [5, 6, 8, 9]]
     assert {params.prompt_logprobs_from for _, params in bench.client.submitted} == {2}
     assert {params.max_tokens for _, params in bench.client.submitted} == {0}
-    assert bench.client.priorities == [3, 3]
+    assert [turn.priority for turn in bench.client.turns] == [3, 3]
     assert [run.num_echoed_tokens(index) for index in (0, 1)] == [1, 2]
     with pytest.raises(ModelNotFound):
         bench.generation.start_score(request(ScoreRequest, **fields, model="nope"))

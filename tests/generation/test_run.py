@@ -8,8 +8,19 @@ import pytest
 from cria.api.events import ChoiceDelta, ChoiceFinished, Event, Heartbeat
 from cria.api.extras import Extras, Truncated
 from cria.api.logprobs import ScoredToken
-from cria.errors import ClientGone, EngineDied, EngineError, EngineUnavailable, RequestError
+from cria.config import ServerConfig
+from cria.errors import (
+    ClientGone,
+    EngineDied,
+    EngineError,
+    EngineUnavailable,
+    QueueTimeout,
+    RequestError,
+)
+from cria.generation.admission import Admission, Capacity, Demand
 from cria.generation.answer_tokens import Display, TokenTexts
+from cria.generation.caller import Caller
+from cria.generation.engine_link import Turn
 from cria.generation.run import Run, RunHead
 from cria.ipc.messages import (
     CacheLimit,
@@ -115,10 +126,10 @@ def test_cached_tokens_are_those_of_the_first_choice_of_each_prompt() -> None:
 
 def test_the_priority_is_that_of_every_sequence() -> None:
     client = FakeEngineClient()
-    run = Run(RunHead.new("cmpl", "m"), client, priority=-7, service_tier="fast")  # type: ignore[arg-type]  # the fake
+    run = Run(RunHead.new("cmpl", "m"), client, turn=Turn(-7), service_tier="fast")  # type: ignore[arg-type]  # the fake
     run.add_prompt([1], [SamplingParams()] * 2, lambda: OutputProcessor(BYTES, ()))
     run.add_prompt([2], [SamplingParams()], lambda: OutputProcessor(BYTES, ()))
-    assert client.priorities == [-7] * 3
+    assert client.turns == [Turn(-7)] * 3
     assert run.service_tier == "fast"
 
 
@@ -400,3 +411,110 @@ def test_choices_of_a_prompt_that_is_not_scored_wait_for_nobody() -> None:
     client.tell(1, "x", FinishReason.LENGTH, 1)
     events = run.events()
     assert [next(events), next(events)] == [ChoiceDelta(1, "ab"), ChoiceDelta(1, "x")]
+
+
+def admitted(num_choices: int = 1) -> tuple[Run, FakeEngineClient, Admission]:
+    """A run that is counted."""
+    run, client = make_run(num_choices, stops=("!",))
+    admission = Admission(ServerConfig())
+    caller = Caller(1, tokens_per_minute=100)
+    run.ticket = admission.enter(caller, Capacity(2, 32), Demand([10] * num_choices, 20))
+    return run, client, admission
+
+
+def tokens_left(admission: Admission) -> int:
+    told = admission.headers(Caller(1, tokens_per_minute=100))
+    return int(told["x-ratelimit-remaining-tokens"])
+
+
+def test_a_sequence_is_counted_until_its_end_and_paid_for() -> None:
+    run, client, admission = admitted(2)
+    client.tell(0)
+    client.tell(0, "ab", FinishReason.LENGTH, 2)
+    assert admission.num_open() == 1, "before anybody has read of its end"
+    client.tell(1, "c", FinishReason.LENGTH, 1)
+    assert len(list(run.events())) == 4
+    assert admission.num_open() == 0
+    assert tokens_left(admission) >= 100 - 3 - 3
+
+
+def test_what_a_stop_string_ends_is_given_back_at_once() -> None:
+    run, client, admission = admitted(2)
+    client.tell(0, "a!")
+    events = run.events()
+    while not isinstance(next(events), ChoiceFinished):
+        pass
+    assert admission.num_open() == 1
+    run.cancel()
+    assert admission.num_open() == 0
+
+
+@pytest.mark.parametrize("how", ["cancelled", "dead", "refused", "never read"])
+def test_whatever_happens_it_is_given_back(how: str) -> None:
+    run, client, admission = admitted(2)
+    if how == "dead":
+        client.sinks[0](EngineDied("dead"))
+        with pytest.raises(EngineDied):
+            list(run.events())
+    elif how == "refused":
+        client.sinks[0](SequenceOutput(0, (), FinishReason.REFUSED, 0, "nothing is left"))
+        with pytest.raises(RequestError):
+            list(run.events())
+    else:
+        run.cancel()
+        if how == "cancelled":
+            with pytest.raises(ClientGone):
+                list(run.events())
+    assert admission.num_open() == 0
+    assert tokens_left(admission) == 100, "nothing was computed for it"
+
+
+def test_the_beginning_is_waited_for_and_tells_nothing() -> None:
+    run, client, _ = admitted()
+    client.tell(0)
+    run.wait_begun()
+    client.tell(0, "a", FinishReason.LENGTH, 1)
+    assert list(run.events()) == [ChoiceDelta(0, "a"), ChoiceFinished(0, "length")]
+
+
+def test_what_came_first_is_not_lost_by_waiting_for_it() -> None:
+    run, client, _ = admitted()
+    client.tell(0, "a", FinishReason.LENGTH, 1)
+    run.wait_begun()
+    run.wait_begun()
+    assert list(run.events()) == [ChoiceDelta(0, "a"), ChoiceFinished(0, "length")]
+
+
+def test_a_heartbeat_ends_the_wait_too() -> None:
+    run, client, _ = admitted()
+    run.pulse()
+    run.pulse()
+    run.wait_begun()
+    assert next(run.events()) == Heartbeat()
+
+
+def test_a_run_that_fails_before_it_has_begun_says_so_at_once() -> None:
+    run, client, admission = admitted(2)
+    run._turn = Turn(max_wait=7.5)
+    client.sinks[0](SequenceOutput(0, (), FinishReason.EXPIRED))
+    with pytest.raises(QueueTimeout, match=r"7\.5 seconds") as caught:
+        run.wait_begun()
+    assert caught.value.retry_after == 5
+    assert admission.num_open() == 0
+    assert client.cancelled == [0, 1]
+
+
+def test_what_is_the_requests_fault_is_left_for_the_events() -> None:
+    run, client, _ = admitted()
+    client.sinks[0](SequenceOutput(0, (), FinishReason.REFUSED, 0, "nothing is left"))
+    run.wait_begun()
+    with pytest.raises(RequestError):
+        list(run.events())
+
+
+def test_only_the_first_sequence_may_wait_too_long() -> None:
+    client = FakeEngineClient()
+    run = Run(RunHead.new("cmpl", "m"), client, turn=Turn(1, 2, 3.0))  # type: ignore[arg-type]  # the fake
+    for prompt in ([1], [2]):
+        run.add_prompt(prompt, [SamplingParams()] * 2, lambda: OutputProcessor(BYTES, ()))
+    assert client.turns == [Turn(1, 2, 3.0), *[Turn(1, 2, None)] * 3]

@@ -1,8 +1,8 @@
 """`python -m tests.server.fake_server [SETTINGS]`: the real server process over a fake generation.
 
-SETTINGS is JSON: fields of ServerConfig, `load_error` for a model that cannot be loaded, `loading`
-for one that takes for ever. Prints what `cria serve` prints; `running` in /health counts the runs
-that nobody has ended.
+SETTINGS is JSON: fields of ServerConfig, `api_keys` in plain text, `load_error` for a model that
+cannot be loaded, `loading` for one that takes for ever. Prints what `cria serve` prints; `running`
+in /health counts the runs that nobody has ended.
 """
 
 # ruff: noqa: E402, I001 - serve patches the standard library, so it comes first.
@@ -13,9 +13,10 @@ import sys
 import threading
 from typing import Any
 
+from cria.access_key import hashed
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import SetupError
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
 from cria.api.events import ChoiceDelta, ChoiceFinished, Heartbeat
 from tests.fakes import HELLO, SILENCE, FakeGeneration, Script
 
@@ -58,6 +59,7 @@ def main() -> None:
     OpenedGeneration.load_error = settings.pop("load_error", None)
     OpenedGeneration.loading = settings.pop("loading", False)
     serve.Generation = OpenedGeneration  # type: ignore[misc,assignment]
+    settings["keys"] = tuple(map(hashed, settings.pop("api_keys", ())))
     config = ServerConfig(allowed_hosts=("t", "test"), **{"port": 0, **settings})
     serve.prepare(config.log_level)
     listener = serve.bind(config.host, config.port)

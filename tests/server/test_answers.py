@@ -17,9 +17,22 @@ from cria.api.events import (
 )
 from cria.api.head import Call, Choice
 from cria.api.logprobs import ScoredToken
-from cria.errors import ClientGone, EngineDied
+from cria.errors import ClientGone, EngineDied, QueueTimeout
 from cria.server import answers
 from tests.fakes import HELLO, SILENCE, FakeRun
+
+
+class NeverBegins(FakeRun):
+    def wait_begun(self) -> None:
+        raise QueueTimeout("too long")
+
+
+def test_a_stream_that_cannot_begin_has_no_head() -> None:
+    run, watch = NeverBegins(HELLO, 1), Watch()
+    chunks = CompletionChunks(answers.head_of(run), False)  # type: ignore[arg-type]
+    with pytest.raises(QueueTimeout):
+        answers.stream_response(run, chunks, False, {"cria.on_disconnect": watch})  # type: ignore[arg-type]
+    assert not (run.open or watch.watching)
 
 
 class Watch:

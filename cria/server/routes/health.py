@@ -12,10 +12,12 @@ from flask import Blueprint, Response
 
 from cria.api.health import EngineHealth, Health, Probe, Unready, UnreadyError
 from cria.config import ServerConfig
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
 from cria.generation.pipeline import Generation
+from cria.generation.unavailable import unavailable
 from cria.server.answers import json_response
 from cria.server.draining import is_draining
+from cria.server.errors import error_headers
 from cria.server.operations import Operation, describe
 
 READY = Operation(
@@ -39,15 +41,16 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     @describe(READY)
     def health() -> Response:
         status = generation.status()
-        if reason := why_unready(status):
-            return unready(reason)
+        status = generation.status()
+        if is_unready(status):
+            return unready(status)
         return json_response(msgspec.json.encode(ready_body(status)))
 
     @blueprint.get("/readyz", strict_slashes=False)
     @describe(READY_PROBE)
     def readyz() -> Response:
-        if reason := why_unready(generation.status()):
-            return unready(reason)
+        if is_unready(generation.status()):
+            return unready(generation.status())
         return json_response(msgspec.json.encode(Probe("ready")))
 
     @blueprint.get("/livez", strict_slashes=False)
@@ -55,22 +58,23 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     def livez() -> Response:
         status = generation.status()
         if is_dead(status):
-            return unready(why_unready(status) or SHUTTING_DOWN)
+            return unready(status)
         return json_response(msgspec.json.encode(Probe("live")))
 
     return blueprint
 
 
-def unready(reason: str) -> Response:
+def unready(status: EngineStatus) -> Response:
     """A 503 with llama-server's error object."""
-    response = json_response(msgspec.json.encode(Unready(UnreadyError(reason))), 503)
-    response.headers["Retry-After"] = "1"
+    response = json_response(msgspec.json.encode(Unready(unready_error(status))), 503)
+    response.headers.update(error_headers(unavailable(status)))
     return response
 
 
 def is_dead(status: EngineStatus) -> bool:
-    """Whether no engine will ever be ready: the first load has failed."""
-    return status.state == "down" and status.reason is not None and status.info is None
+    """Whether no engine will be ready soon: the first load has failed, or too many have ended."""
+    failed = status.state == "down" and status.reason is not None and status.info is None
+    return failed or status.gave_up
 
 
 def ready_body(status: EngineStatus) -> Health:
@@ -95,12 +99,18 @@ def ready_body(status: EngineStatus) -> Health:
     return Health("ok", engine)
 
 
-def why_unready(status: EngineStatus) -> str | None:
-    """Stopping, loading, or down with the reason if one is known; None if it is ready."""
+def is_unready(status: EngineStatus) -> bool:
+    """Stopping, loading, silent or down."""
+    return is_draining() or status.state != "ready"
+
+
+def unready_error(status: EngineStatus) -> UnreadyError:
+    """Why, with the reason if one is known."""
     if is_draining():
-        return SHUTTING_DOWN
-    if status.state == "ready":
-        return None
+        return UnreadyError(SHUTTING_DOWN, reason="server_shutting_down")
+    message = "Loading model"
     if status.state == "down":
-        return status.reason or "The engine is down"
-    return "Loading model"
+        message = status.reason or "The engine is down"
+    elif status.state == "unresponsive":
+        message = "The engine gives no sign of life"
+    return UnreadyError(message, reason=unavailable(status).code or "model_loading")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from cria.generation.engine_link import EngineStatus
+from cria.generation.engine_status import EngineStatus
 from tests.fakes import FakeGeneration
 
 
@@ -61,6 +61,7 @@ def test_ready(client: FlaskClient) -> None:
         (EngineStatus("loading"), "Loading model"),
         (EngineStatus("down"), "The engine is down"),
         (EngineStatus("down", reason="no memory"), "no memory"),
+        (EngineStatus("unresponsive"), "The engine gives no sign of life"),
     ],
 )
 def test_not_ready(
@@ -69,6 +70,11 @@ def test_not_ready(
     generation.engine = status
     answer = client.get("/v1/health")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert answer.get_json() == {
-        "error": {"code": 503, "message": message, "type": "unavailable_error", "param": None}
+    reason = "engine_unresponsive" if status.state == "unresponsive" else "model_loading"
+    assert answer.get_json()["error"] == {
+        "code": 503,
+        "message": message,
+        "type": "unavailable_error",
+        "param": None,
+        "reason": reason,
     }

@@ -1,0 +1,27 @@
+"""What is told of a model beside its name."""
+
+from __future__ import annotations
+
+import os
+
+from cria.api.models import Meta
+from cria.ipc.messages import Ready
+
+
+def describe(info: Ready) -> Meta:
+    """What the model is, and what it can do."""
+    meta: Meta = {"n_params": info.num_parameters, "size": info.model_bytes}
+    capabilities = []
+    if info.can_generate:
+        capabilities.append("completion")
+        meta |= {"n_ctx": info.context_size, "n_slots": info.num_slots}
+    if info.embedding is not None:
+        capabilities.append("rerank" if info.embedding.pooling == "rank" else "embedding")
+        meta |= {"n_embd": info.embedding.num_dimensions, "pooling": info.embedding.pooling}
+        meta.setdefault("n_ctx", info.embedding.context_size)
+    return meta | {"capabilities": capabilities}
+
+
+def model_name(path: str) -> str:
+    """The id of a model without an alias: its file's name, without the ending."""
+    return os.path.basename(path).removesuffix(".gguf")

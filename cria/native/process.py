@@ -1,0 +1,34 @@
+"""What a process asks of the kernel for itself, beyond what Python offers."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import resource
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+"""Of linux/prctl.h."""
+OOM_SCORE = 500
+"""Of 1000: whom the kernel ends first when memory is short."""
+
+
+def become_expendable() -> None:
+    """End with the parent, leave no core file, and be the one that goes when memory is short.
+
+    What a platform does not have is left out.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        _raise_oom_score()
+
+
+def _raise_oom_score() -> None:
+    with open("/proc/self/oom_score_adj", "r+") as file:
+        score = max(int(file.read()), OOM_SCORE)
+        file.seek(0)
+        file.write(str(score))
