@@ -15,7 +15,9 @@ from cria.model_file.reader import BadFile
 OLD_MAGICS = (b"lmgg", b"fmgg", b"tjgg", b"algg")
 """Before GGUF; written as little-endian numbers, so that the letters stand backwards."""
 
-_SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
+_SPLIT_NAME = re.compile(
+    r"(?P<stem>.+)-(?P<part>[0-9]{5})-of-(?P<count>(?!00000)[0-9]{5})\.gguf", re.DOTALL
+)
 
 
 def check_model_file(path: str | os.PathLike[str]) -> Header:

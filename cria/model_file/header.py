@@ -66,6 +66,11 @@ class Header:
         """Such as `llama`; empty if it is not told."""
         return str(self.metadata.get("general.architecture", ""))
 
+    @property
+    def tokenizer(self) -> str:
+        """The kind of its vocabulary, such as `gpt2` (byte pairs) or `bert` (WordPiece)."""
+        return str(self.metadata.get("tokenizer.ggml.model", ""))
+
     def of_model(self, name: str) -> Value | None:
         """A value whose key begins with the architecture, such as `llama.block_count`."""
         return self.metadata.get(f"{self.architecture}.{name}")

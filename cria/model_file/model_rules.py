@@ -1,7 +1,7 @@
 """What the numbers of a header have to be, so that llama.cpp can compute with them.
 
-Most of these end the process when they are wrong: `GGML_ASSERT` in `llama-model.cpp` and
-`llama-vocab.cpp`, or an unsupported operation at the first decode.
+Most of these end the process when they are wrong: `GGML_ASSERT` in `llama-model.cpp`, or an
+unsupported operation at the first decode.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from cria.model_file.header import Header, TensorInfo, shown
 from cria.model_file.reader import BadFile
 from cria.model_file.tensor_types import NO_WEIGHTS
 from cria.model_file.values import Numbers, Value
+from cria.model_file.vocabulary_rules import VOCABULARY_RULES
 
 MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
 MAX_EXPERTS = 1024  # LLAMA_MAX_EXPERTS is lower or equal
 MAX_CONTEXT = 2**31 - 1
-SPECIAL_IDS = ("bos", "eos", "unknown", "seperator", "padding", "mask", "eot", "eom", "cls")
+MAYBE_ONE_EXPERT = ("hunyuan-dense", "hunyuan_vl")
+"""llama.cpp reads one expert as none."""
+ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 NO_MODELS = {
     "adapter": "an adapter",
     "mmproj": "a projector of images",
@@ -30,7 +33,7 @@ Rule = Callable[[Header], None]
 
 def check_rules(header: Header) -> None:
     """BadFile names the key or the tensor, and its value."""
-    rules = [*_VOCABULARY, *(_MODEL if header.tensors else ())]
+    rules = [*_ANY, *(_MODEL if header.tensors else ())]
     for rule in rules:
         rule(header)
 
@@ -65,13 +68,37 @@ def _check_epsilons(header: Header) -> None:
             raise _wrong(header, "attention." + name, epsilon, "has to be between 0 and 1")
 
 
+def _check_predicting_layers(header: Header) -> None:
+    """They are counted among all layers."""
+    layers, count = header.of_model("block_count"), header.of_model("nextn_predict_layers")
+    if isinstance(layers, int) and count is not None:
+        _check_range(header, "nextn_predict_layers", count, 0, layers)
+
+
 def _check_experts(header: Header) -> None:
     count, used = header.of_model("expert_count"), header.of_model("expert_used_count")
     if count is not None:
         _check_range(header, "expert_count", count, 0, MAX_EXPERTS)
-    if isinstance(used, int):
-        most = count if isinstance(count, int) else 0
-        _check_range(header, "expert_used_count", used, 1 if most else 0, most)
+    if header.architecture in MAYBE_ONE_EXPERT:
+        return
+    total = count if isinstance(count, int) else 0
+    if used is not None:
+        _check_range(header, "expert_used_count", used, 0, total)
+    if total and not any(_numbers(used)):
+        raise _wrong(header, "expert_used_count", used, f"has to be between 1 and {total}")
+    _check_groups(header, total)
+
+
+def _check_groups(header: Header, num_experts: int) -> None:
+    groups, used = header.of_model("expert_group_count"), header.of_model("expert_group_used_count")
+    if groups is None:
+        return
+    _check_range(header, "expert_group_count", groups, 0, max(num_experts - 1, 0))
+    if not isinstance(groups, int) or groups < 2:
+        return
+    if num_experts % groups:
+        raise _wrong(header, "expert_group_count", groups, f"has to divide {num_experts}")
+    _check_range(header, "expert_group_used_count", used, 1, groups - 1)
 
 
 def _check_widths(header: Header) -> None:
@@ -83,38 +110,14 @@ def _check_widths(header: Header) -> None:
 
 
 def _check_rope(header: Header) -> None:
+    kind = header.of_model("rope.scaling.type")
+    if isinstance(kind, str) and kind not in ROPE_SCALINGS:
+        known = ", ".join(ROPE_SCALINGS)
+        raise _wrong(header, "rope.scaling.type", kind or "empty", f"has to be one of {known}")
     for name in ("rope.freq_base", "rope.scaling.factor", "rope.scale_linear"):
         value = header.of_model(name)
         if value is not None and not (_is_number(value, 0, math.inf) and value):
             raise _wrong(header, name, value, "has to be greater than 0")
-
-
-def _check_tokens(header: Header) -> None:
-    """An empty one is given a name of its own by llama.cpp."""
-    tokens = header.metadata.get("tokenizer.ggml.tokens")
-    if not isinstance(tokens, list):
-        return
-    named = [token or b"[EMPTY_%d]" % i for i, token in enumerate(tokens)]
-    if len(set(named)) == len(named):
-        return
-    seen: set[bytes] = set()
-    for i, token in enumerate(named):
-        if token in seen:
-            text = ascii(token.decode("utf-8", "replace"))
-            raise BadFile(f"its vocabulary has {shown(text)} twice, the second time as token {i}")
-        seen.add(token)
-
-
-def _check_special_ids(header: Header) -> None:
-    tokens = header.metadata.get("tokenizer.ggml.tokens")
-    if not isinstance(tokens, list):
-        return
-    for name in SPECIAL_IDS:
-        key = f"tokenizer.ggml.{name}_token_id"
-        value = header.metadata.get(key)
-        # All bits set is how some files say that there is none.
-        if isinstance(value, int) and value not in (-1, 2**32 - 1) and value >= len(tokens):
-            raise BadFile(f"{key} is {value}, but its vocabulary has {len(tokens)} tokens")
 
 
 def _check_types(header: Header) -> None:
@@ -139,14 +142,14 @@ def _is_norm(tensor: TensorInfo) -> bool:
     return "norm." in tensor.name and tensor.num_values == tensor.shape[0]
 
 
-def _check_range(header: Header, name: str, value: Value, least: int, most: int) -> None:
+def _check_range(header: Header, name: str, value: Value | None, least: int, most: int) -> None:
     """Of one number, or of one for each layer."""
     for each in _numbers(value):
         if not _is_number(each, least, most):
             raise _wrong(header, name, each, f"has to be between {least} and {most}")
 
 
-def _numbers(value: Value) -> Iterator[object]:
+def _numbers(value: Value | None) -> Iterator[object]:
     if isinstance(value, Numbers):
         yield from value.values()
     else:
@@ -162,16 +165,16 @@ def _wrong(header: Header, name: str, value: object, what: str) -> BadFile:
     return BadFile(f"{header.architecture}.{name} is {shown(value)}; it {what}")
 
 
-_VOCABULARY: tuple[Rule, ...] = (
+_ANY: tuple[Rule, ...] = (
     _check_architecture,
     _check_kind,
-    _check_tokens,
-    _check_special_ids,
+    *VOCABULARY_RULES,
 )
 _MODEL: tuple[Rule, ...] = (
     _check_layers,
     _check_context,
     _check_epsilons,
+    _check_predicting_layers,
     _check_experts,
     _check_widths,
     _check_rope,

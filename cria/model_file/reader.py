@@ -52,6 +52,28 @@ class Reader:
             raise BadFile(f"{what} has {length} bytes; {MAX_STRING_BYTES} are the most")
         return self.take(int(length))
 
+    def strings(self, count: int, what: str) -> list[bytes]:
+        """So many strings, one behind the other; there may be half a million."""
+        found: list[bytes] = []
+        while len(found) < count:
+            found.append(self.string(what))  # reads the next block where one ends
+            found += self._strings_of_block(count - len(found))
+        return found
+
+    def _strings_of_block(self, most: int) -> list[bytes]:
+        """Those that were read as a whole, without a call for each."""
+        data, start, end = self._data, self._next, len(self._data)
+        found: list[bytes] = []
+        head, length_at = _STRING_LENGTH.size, _STRING_LENGTH.unpack_from
+        while len(found) < most and start + head <= end:
+            stop = start + head + length_at(data, start)[0]
+            if stop > end:
+                break
+            found.append(data[start + head : stop])
+            start = stop
+        self._next = start
+        return found
+
     def take(self, num_bytes: int) -> bytes:
         """The next bytes."""
         self._need(num_bytes)

@@ -71,5 +71,4 @@ def _read_array(reader: Reader, key: str) -> Numbers | list[bytes]:
 def _read_strings(reader: Reader, key: str, count: int) -> list[bytes]:
     if 8 * count > reader.num_left:
         raise BadFile(f"{key} has {count} texts, more than the rest of the file can hold")
-    what = f"a text of {key}"
-    return [reader.string(what) for _ in range(count)]
+    return reader.strings(count, f"a text of {key}")

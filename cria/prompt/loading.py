@@ -22,6 +22,7 @@ from cria.prompt.formats import formats_of
 from cria.prompt.rerank_prompt import RerankPrompt
 from cria.prompt.template_trial import problem_of
 from cria.prompt.tokenizer import Tokenizer
+from cria.prompt.vocabulary_trial import try_vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +59,11 @@ def load_text_side(path: str, chat_template: str | None = None) -> TextSide:
     """
     library.hide_gpus()
     native = library.load()
-    check_model_file(path)
+    header = check_model_file(path)
     log.drain(native, expected=True)  # the backends complain that the GPUs are hidden
     model = Model(native, path, ModelOptions(vocab_only=True))
     vocab = model.vocab
+    try_vocabulary(vocab, path, header.tokenizer)
     tokenizer = Tokenizer(vocab)
     template = _load_template(_sources(model, chat_template), vocab, tokenizer)
     if template.problem and model.has_decoder:

@@ -147,14 +147,21 @@ KILLERS: dict[str, Craft] = {
     "2^31 layers": sets(llama__block_count=2**31),
     "epsilon NaN": sets(**{EPSILON: math.nan}),
     "epsilon below 0": sets(**{EPSILON: -1.0}),
-    "a token twice": tokens(lambda i: str(min(i, 510))),
-    "tokens of the same bytes": tokens(lambda i: b"\xff\xfe"),
     "norm as F16": as_type("output_norm", F16, 2),
     "more experts used than there are": sets(llama__expert_count=4, llama__expert_used_count=100),
+    "unknown scaling": sets(llama__rope__scaling__type="cube"),
     "weights as I32": as_type("ffn_up", I32, 4),
     "weights as F64": as_type("ffn_up", F64, 8),
 }
 """Each of these ends a process that has llama.cpp load it and decode."""
+
+VOCABULARY_KILLERS: dict[str, Craft] = {
+    "a token twice": tokens(lambda i: str(min(i, 510))),
+    "tokens of the same bytes": tokens(lambda i: b"\xff\xfe"),
+    "word pieces that are bytes": sets(tokenizer__ggml__model="bert"),
+    "a vocabulary that is not used": sets(tokenizer__ggml__model="none"),
+}
+"""These end it when it loads the vocabulary alone, or tokenises a text."""
 
 OTHERS: dict[str, Craft] = {
     "wrong shape": tensor("blk.0.ffn_norm", shape=(64,), data=bytes(256)),
@@ -201,6 +208,11 @@ OTHERS: dict[str, Craft] = {
     "texts for numbers": sets(llama__block_count="two"),
     "numbers for texts": sets(tokenizer__ggml__model=5),
     "odd name": sets(general__name="a\r\nb\x1b[31m\x00c\u202e"),
+    "no begin token to add": sets(
+        tokenizer__ggml__model="t5",
+        tokenizer__ggml__add_bos_token=True,
+        tokenizer__ggml__bos_token_id=None,
+    ),
     "negative special id": sets(tokenizer__ggml__eos_token_id=-5),
 }
 

@@ -18,7 +18,8 @@ from cria.prompt.loading import load_text_side
 def main() -> None:
     for path in sys.argv[1:]:
         try:
-            load_text_side(path)
+            tokenizer = load_text_side(path).tokenizer
+            tokenizer.encode_text("Hi there\n")
             loaded = LoadedModel(EngineConfig(path, num_slots=1, num_threads=1))
             make_runner(loaded)
             make_embedder(loaded)

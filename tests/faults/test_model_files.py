@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from cria.errors import ModelFileError
 from cria.model_file import check_model_file
 from cria.native.tiny_model import write_tiny_model
-from tests.faults.crafted_gguf import KILLERS, OTHERS, write_crafted
+from tests.faults.crafted_gguf import KILLERS, OTHERS, VOCABULARY_KILLERS, write_crafted
 from tests.model_file.building import gguf
 from tests.real_server import PATIENCE_SECONDS, REPOSITORY
 
@@ -24,13 +25,13 @@ pytestmark = pytest.mark.hostile
 
 SERVED = {
     "epsilon 0",
-    "empty tokens",
     "10 MB chat template",
     "hostile chat template",
     "odd name",
 }
 """What is strange, but works."""
 NUM_MUTANTS = 60
+UNCHECKED = Path(__file__).parent / "unchecked"
 
 
 @pytest.fixture
@@ -56,16 +57,20 @@ def load(*paths: Path) -> list[str]:
     return outcomes
 
 
-def serve(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cria", "serve", str(path), "--port", "0", *options]
+def serve(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        [sys.executable, "-m", "cria", "serve", str(path), "--port", "0"],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
 
 
-@pytest.mark.parametrize("name", KILLERS)
+@pytest.mark.parametrize("name", [*KILLERS, *VOCABULARY_KILLERS])
 def test_what_would_kill_the_process_is_refused_before(path: Path, name: str) -> None:
-    write_crafted(path, KILLERS[name])
+    write_crafted(path, {**KILLERS, **VOCABULARY_KILLERS}[name])
     assert str(path) in refusal(path)
 
 
@@ -88,6 +93,20 @@ def test_the_server_says_so_and_ends(path: Path, name: str) -> None:
     assert done.returncode == 3 and time.monotonic() - began < 10
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("Error: "))
     assert str(path) in line and "Traceback" not in done.stderr
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KILLERS)
+def test_the_engine_dies_of_what_the_check_does_not_know(path: Path, name: str) -> None:
+    """`unchecked/sitecustomize.py` takes the rules away, in the server and in the engine."""
+    write_crafted(path, KILLERS[name])
+    began = time.monotonic()
+    done = serve(path, PYTHONPATH=f"{UNCHECKED}{os.pathsep}{REPOSITORY}")
+    assert done.returncode == 3 and time.monotonic() - began < 10
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("Error: "))
+    assert re.search("The engine process was ended by SIG(ABRT|SEGV) while it loaded", line)
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

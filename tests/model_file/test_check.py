@@ -102,3 +102,9 @@ class TestSplitFiles:
     def test_another_set(self, parts: list[Path]) -> None:
         parts[1].write_bytes(gguf({**SPLIT, "split.count": 4, "split.no": 1}))
         assert "one of 4 parts, its name says 3" in refusal(parts[0])
+
+
+@pytest.mark.parametrize("name", ["m-00001-of-00000.gguf", "m-00001-of-00001.gguf"])
+def test_a_set_of_one_is_a_file(tmp_path: Path, name: str) -> None:
+    write_tiny_model(tmp_path / name)
+    assert check_model_file(tmp_path / name).architecture == "llama"

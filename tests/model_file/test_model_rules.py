@@ -36,9 +36,9 @@ def check(changes: dict[str, Any], tensors: list[Given] = WEIGHTS) -> None:
         {"llama.attention.layer_norm_rms_epsilon": 0.0},
         {"llama.expert_count": 4, "llama.expert_used_count": 2},
         {"llama.expert_count": 0, "llama.expert_used_count": 0},
-        {"tokenizer.ggml.padding_token_id": 2**32 - 1},
-        {"tokenizer.ggml.eos_token_id": -1},
-        {"tokenizer.ggml.tokens": [1, 2]},
+        {"llama.expert_count": 4, "llama.expert_used_count": [0, 2]},
+        {"llama.nextn_predict_layers": 1},
+        {"general.architecture": "hunyuan-dense", "hunyuan-dense.expert_used_count": 1},
     ],
 )
 def test_what_can_be_computed(changes: dict[str, Any]) -> None:
@@ -63,12 +63,13 @@ def test_what_can_be_computed(changes: dict[str, Any]) -> None:
         ("llama.attention.layer_norm_epsilon", math.inf, "is inf"),
         ("llama.expert_count", 5000, "between 0 and 1024"),
         ("llama.expert_used_count", 1, "between 0 and 0"),
+        ("llama.rope.scaling.type", "", "is empty; it has to be one of none, linear, yarn"),
+        ("llama.expert_count", 4, "expert_used_count is None; it has to be between 1 and 4"),
+        ("llama.expert_used_count", [0, 3], "is 3; it has to be between 0 and 0"),
+        ("llama.expert_group_count", 2, "between 0 and 0"),
+        ("llama.nextn_predict_layers", 3, "between 0 and 2"),
         ("llama.rope.freq_base", 0.0, "greater than 0"),
         ("llama.rope.scaling.factor", math.nan, "is nan"),
-        ("tokenizer.ggml.tokens", ["a", "b", "c", "b"], "'b' twice, the second time as token 3"),
-        ("tokenizer.ggml.tokens", [b"\xff", b"\xff"], "twice, the second time as token 1"),
-        ("tokenizer.ggml.tokens", ["", "[EMPTY_0]"], "twice"),
-        ("tokenizer.ggml.bos_token_id", 3, "is 3, but its vocabulary has 3 tokens"),
     ],
 )
 def test_what_llama_cpp_could_not_bear(key: str, value: Any, words: str) -> None:
@@ -76,9 +77,26 @@ def test_what_llama_cpp_could_not_bear(key: str, value: Any, words: str) -> None
         check({key: value})
 
 
-def test_experts() -> None:
-    with pytest.raises(BadFile, match="expert_used_count is 100; it has to be between 1 and 4"):
-        check({"llama.expert_count": 4, "llama.expert_used_count": 100})
+EXPERTS = {"llama.expert_count": 4, "llama.expert_used_count": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"llama.expert_used_count": 100}, "is 100; it has to be between 0 and 4"),
+        ({"llama.expert_used_count": 0}, "is 0; it has to be between 1 and 4"),
+        ({"llama.expert_group_count": 4}, "is 4; it has to be between 0 and 3"),
+        ({"llama.expert_group_count": 3}, "has to divide 4"),
+        ({"llama.expert_group_count": 2}, "used_count is None; it has to be between 1 and 1"),
+    ],
+)
+def test_experts(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadFile, match=words):
+        check({**EXPERTS, **changes})
+
+
+def test_groups_of_experts() -> None:
+    check({**EXPERTS, "llama.expert_group_count": 2, "llama.expert_group_used_count": 1})
 
 
 @pytest.mark.parametrize(
