@@ -81,7 +81,6 @@ def test_a_refusal_is_passed_on() -> None:
         "{{ 1 // 0 }}",
         "{{ [][1].x }}",
         "{{ '{' | from_json }}",
-        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
         "{{ messages.append(1) }}",
         "{{ thinking() }}",
     ],
@@ -90,6 +89,11 @@ def test_a_failure_is_a_bad_request(source: str) -> None:
     sentence = refused(make(source), kwargs={"thinking": "x"})
     assert "The model's chat template fails with these messages" in sentence
     assert len(sentence) < 500
+
+
+def test_a_template_that_calls_itself_without_end_is_a_bad_request() -> None:
+    source = "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"
+    assert "nested too deeply" in refused(make(source))
 
 
 def test_arguments_nested_without_end_are_a_bad_request() -> None:
