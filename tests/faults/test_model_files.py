@@ -57,9 +57,9 @@ def load(*paths: Path) -> list[str]:
     return outcomes
 
 
-def serve(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def serve(path: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "cria", "serve", str(path), "--port", "0"],
+        [sys.executable, "-m", "cria", "serve", str(path), "--port", "0", *options],
         cwd=REPOSITORY,
         env={**os.environ, **environment},
         capture_output=True,
