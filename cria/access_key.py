@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import msgspec
+
+NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+"""What a key may be called."""
 
 
 class AccessKey(msgspec.Struct, frozen=True):

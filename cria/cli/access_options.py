@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cria.cli.options import decorated_with, option
-from cria.cli.params import HostName, Origin, Word
+from cria.cli.params import HOST_NAME, ORIGIN, Word
 
 ACCESS = (
     option(
@@ -34,7 +34,7 @@ ACCESS = (
     option(
         "allowed_hosts",
         "--allowed-host",
-        type=HostName(),
+        type=HOST_NAME,
         multiple=True,
         help="Name under which the server may be asked for, beside those of this machine; may be "
         "given several times.",
@@ -42,7 +42,7 @@ ACCESS = (
     option(
         "cors_origins",
         "--cors-origin",
-        type=Origin(),
+        type=ORIGIN,
         multiple=True,
         help="Origin, such as https://example.com, whose web pages may use the server, or * for "
         "all; may be given several times.",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 
 import click
 
-from cria.access_key import digest_of
+from cria.access_key import NAME, digest_of
 
 PREFIX = "sk-cria-"
 NUM_BYTES = 32
@@ -21,7 +20,7 @@ def command(name: str | None) -> None:
     The first line is the key, for its holder; the second one is for --api-key-file, and does not
     give the key away.
     """
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", name):
+    if name is not None and not NAME.fullmatch(name):
         raise click.UsageError("NAME may have letters, digits, dots, dashes, _ and @.")
     key = PREFIX + secrets.token_urlsafe(NUM_BYTES)
     click.echo(key)

@@ -84,46 +84,39 @@ class Numbers(ParamType):
         return numbers
 
 
-class HostName(ParamType):
-    """As `Host` headers have it, without a port."""
-
-    name = "NAME"
-    envvar_list_splitter = ","
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        name = str(value).strip()
-        if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]", name):
-            self.fail("is a name or address without a port, such as example.com.", param, ctx)
-        return name
-
-
-class Origin(ParamType):
-    """As `Origin` headers have it; `*` is all."""
-
-    name = "ORIGIN"
-    envvar_list_splitter = ","
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        origin = str(value).strip()
-        if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#@\s]+", origin):
-            self.fail("is an origin such as https://example.com, without a path.", param, ctx)
-        return origin
-
-
 class Word(ParamType):
-    """Visible ASCII without spaces or commas, separated by commas in the environment."""
+    """A word that follows a pattern; several are separated by commas in the environment."""
 
     envvar_list_splitter = ","
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        pattern: str = r"[!-+\--~]+",
+        complaint: str = "must be visible ASCII characters without spaces or commas.",
+    ) -> None:
+        self.name, self._pattern, self._complaint = name, re.compile(pattern), complaint
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         word = str(value).strip()
-        if not word or not all("!" <= char <= "~" and char != "," for char in word):
+        if not self._pattern.fullmatch(word):
             # The value may be a key: do not repeat it.
-            self.fail("must be visible ASCII characters without spaces or commas.", param, ctx)
+            self.fail(self._complaint, param, ctx)
         return word
+
+
+HOST_NAME = Word(
+    "NAME",
+    r"[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]",
+    "is a name or address without a port, such as example.com.",
+)
+"""As `Host` headers have it."""
+ORIGIN = Word(
+    "ORIGIN",
+    r"\*|null|[a-z][a-z0-9+.-]*://[^/?#@\s]+",
+    "is an origin such as https://example.com, without a path.",
+)
+"""As `Origin` headers have it; `*` is all."""
 
 
 class StorePath(ParamType):

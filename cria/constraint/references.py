@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-_DATA = frozenset({"enum", "const", "default", "examples"})
+DATA = frozenset({"enum", "const", "default", "examples"})
 """Keywords whose values are no schemas."""
 
 
@@ -79,6 +79,6 @@ def _objects(root: dict[str, Any]) -> Iterator[dict[str, Any]]:
         each = waiting.pop()
         if isinstance(each, dict):
             yield each
-            waiting += (value for name, value in each.items() if name not in _DATA)
+            waiting += (value for name, value in each.items() if name not in DATA)
         elif isinstance(each, list):
             waiting += each

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llguidance import LLMatcher, grammar_from
 
-from cria.constraint.references import is_endless
+from cria.constraint.references import DATA, is_endless
 
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
@@ -28,8 +28,6 @@ _BUDGET = "thinking_budget"
 _WHITESPACE = r"[\x20\x0A\x0D\x09]{1,8}"
 _NOT_IN_CLASS = re.compile(r"(\\.|\[(?!\^)\]?(?:\\.|[^\]\\])*\])|\[\^(\]?)", re.DOTALL)
 """Where a negated class begins in a regular expression."""
-_DATA = frozenset({"enum", "const", "default", "examples"})
-"""Keywords whose values are no schemas."""
 
 
 class Budget(NamedTuple):
@@ -75,7 +73,7 @@ def _with_safe_patterns(schema: Any) -> Any:
         return [_with_safe_patterns(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    safe = {k: each if k in _DATA else _with_safe_patterns(each) for k, each in schema.items()}
+    safe = {k: each if k in DATA else _with_safe_patterns(each) for k, each in schema.items()}
     if isinstance(safe.get("pattern"), str):
         safe["pattern"] = _NOT_IN_CLASS.sub(_safe_class, safe["pattern"])
     return safe

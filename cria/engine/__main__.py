@@ -31,7 +31,7 @@ from cria.engine.scheduler import Scheduler
 from cria.engine.vitals import Vitals
 from cria.errors import BrokenContext, CriaError, ModelFileError
 from cria.ipc import codec
-from cria.ipc.messages import LoadFailed, Progress, Ready
+from cria.ipc.messages import OUT_OF_MEMORY_EXIT, LoadFailed, Progress, Ready
 from cria.ipc.pulse import Pulse
 from cria.ipc.transport import PeerGone, Transport
 from cria.native.process import become_expendable
@@ -39,8 +39,8 @@ from cria.native.process import become_expendable
 logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.2
-OUT_OF_MEMORY, BROKEN = 12, 13
-"""Exit codes; `generation.death` knows the first one."""
+BROKEN_EXIT = 13
+"""The exit code after an error that leaves nothing to be trusted."""
 
 
 def main() -> int:
@@ -59,10 +59,10 @@ def main() -> int:
         return serve(config, Transport(connection), pulse, listener)
     except MemoryError as error:
         logger.critical("there is no memory: %s", error)
-        return OUT_OF_MEMORY
+        return OUT_OF_MEMORY_EXIT
     except BrokenContext as error:
         logger.critical("an error after which nothing can be trusted: %s", error)
-        return OUT_OF_MEMORY if error.is_for_memory else BROKEN
+        return OUT_OF_MEMORY_EXIT if error.is_for_memory else BROKEN_EXIT
 
 
 def serve(
@@ -85,7 +85,7 @@ def serve(
         return 1
     except MemoryError:
         _last_words(transport, "There is not enough memory to load the model.")
-        return OUT_OF_MEMORY
+        return OUT_OF_MEMORY_EXIT
     except PeerGone:
         return 0
     compiling = Compiling(loaded.make_compiler)

@@ -8,9 +8,8 @@ from pathlib import Path
 import msgspec
 
 from cria.generation.child_process import describe_exit
+from cria.ipc.messages import OUT_OF_MEMORY_EXIT
 
-OUT_OF_MEMORY_EXIT = 12
-"""The engine's own exit code where Python or llama.cpp got no memory."""
 OUTSIDE_SIGNALS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 MAX_LAST_WORDS = 300
 

@@ -21,6 +21,8 @@ import msgspec
 from cria.logprobs import TokenLogprobs
 from cria.sampling_params import SamplingParams
 
+OUT_OF_MEMORY_EXIT = 12
+"""The engine's exit code where Python or llama.cpp got no memory: its last message, so to speak."""
 STALL_BOUNDS_MS = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from cria.access_key import AccessKey, digest_of
+from cria.access_key import NAME, AccessKey, digest_of
 from cria.errors import SetupError
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ HASH = "sha256:"
 NUMBERS = ("requests_per_minute", "tokens_per_minute", "max_concurrent")
 
 _HEX = re.compile(r"[0-9a-f]{64}")
-NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 _COUNT = re.compile(r"[1-9][0-9]{0,9}")
 
 

@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from cria.generation.death import OUT_OF_MEMORY_EXIT, Death, count_starved, diagnose, last_words
+from cria.generation.death import Death, count_starved, diagnose, last_words
+from cria.ipc.messages import OUT_OF_MEMORY_EXIT
 
 
 @pytest.mark.parametrize(
