@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ class RecordingServer:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.environment: dict[str, str] = {}
         self.engine_config = EngineConfig("")
         self.config = ServerConfig()
 
@@ -52,6 +54,7 @@ class RecordingServer:
         say: Callable[[str], None],
     ) -> None:
         self.calls.append("serve")
+        self.environment = dict(os.environ)
         self.engine_config, self.config = engine_config, config
         say("ready")
 

@@ -217,3 +217,11 @@ def test_no_number_is_in_no_range(run: Run, model: str, option: str) -> None:
     assert result.exit_code == 2
     assert f"Invalid value for '{option}'" in result.output
     assert "'nan' is not a number." in result.output
+
+
+def test_keys_of_the_environment_do_not_reach_child_processes(
+    run: Run, server: RecordingServer, model: str
+) -> None:
+    run("serve", model, CRIA_API_KEY="secret", CRIA_PORT="1")
+    assert server.config.keys == (hashed("secret"),)
+    assert "secret" not in server.environment.values() and "CRIA_PORT" in server.environment

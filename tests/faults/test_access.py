@@ -20,6 +20,7 @@ from cria.config import ServerConfig
 from cria.server.app import create_app
 from cria.server.response_service import detach
 from tests.fakes import FakeGeneration
+from tests.faults.test_model_files import serve
 from tests.real_server import PATIENCE_SECONDS, RealServer, wait_for
 from tests.server.certificates import make_certificate
 
@@ -147,9 +148,23 @@ def test_listed_pages() -> None:
 
 
 @pytest.mark.integration
-def test_a_server_for_all_needs_a_key(tmp_path: Path) -> None:
-    from tests.faults.test_model_files import serve
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--tls-key", "key.pem"], "--tls-cert"),
+        (["--tls-cert", "nothing.pem"], "--tls-cert nothing.pem cannot be used: No such file"),
+        (["--api-key-file", "nothing.txt"], "--api-key-file nothing.txt cannot be read: No such"),
+    ],
+)
+def test_what_cannot_be_used_is_said_before_the_model_is_looked_at(
+    tmp_path: Path, options: list[str], words: str
+) -> None:
+    done = serve(tmp_path / "nothing.gguf", *options)
+    assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
 
+
+@pytest.mark.integration
+def test_a_server_for_all_needs_a_key(tmp_path: Path) -> None:
     path = tmp_path / "nothing.gguf"
     done = serve(path, "--host", "0.0.0.0")
     assert done.returncode == 1 and "--no-auth" in done.stderr and "Traceback" not in done.stderr
@@ -193,14 +208,16 @@ class TestRealServer:
 
     def test_a_client_that_hangs_up(self, server: RealServer, folder: Path) -> None:
         body = {"model": "m", "prompt": "a", "max_tokens": 2000, "stream": True, "ignore_eos": True}
+        before = self.engine(server, folder)["decode_tokens_total"]
         answer = self.ask(server, folder, "POST", "/v1/completions", json=body, stream=True)
         next(answer.iter_lines())
         answer.close()
-        wait_for(
-            lambda: self.ask(server, folder, "GET", "/health").json()["engine"]["running"],
-            lambda running: running == 0,
+        after = wait_for(
+            lambda: self.engine(server, folder),
+            lambda counters: not counters["running"],
             "the sequence to end",
         )
+        assert 0 < after["decode_tokens_total"] - before < body["max_tokens"] - 1
 
     def test_those_who_speak_no_tls(self, server: RealServer, folder: Path) -> None:
         address = server.url.removeprefix("https://").split(":")
@@ -230,6 +247,10 @@ class TestRealServer:
                     "the new keys",
                 )
         assert KEY not in server.log.read_text() and "second-key" not in server.log.read_text()
+
+    def engine(self, server: RealServer, folder: Path) -> dict[str, int]:
+        counters: dict[str, int] = self.ask(server, folder, "GET", "/health").json()["engine"]
+        return counters
 
     def ask(
         self,

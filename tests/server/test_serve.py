@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.server.certificates import make_certificate
 from tests.server.process import (
     PATIENCE_SECONDS,
     REPOSITORY,
@@ -118,3 +119,13 @@ def test_a_bad_address_is_one_sentence(host: str, words: str) -> None:
 def test_localhost_means_ipv4(tmp_path: Path) -> None:
     with fake_server(tmp_path / "log", host="localhost") as server:
         assert server.running() == 0
+
+
+def test_a_tls_handshake_that_does_not_come_ends_the_connection(tmp_path: Path) -> None:
+    cert, key = map(str, make_certificate(tmp_path))
+    limits = {"tls_cert": cert, "tls_key": key, "header_timeout": 0.3}
+    with fake_server(tmp_path / "log", **limits) as server, server.connect() as sock:
+        sock.sendall(b"\x16")  # the beginning of a hello
+        assert read_to_end(sock) == b""
+        assert "no TLS with" in server.log.read_text()
+        assert "Traceback" not in server.log.read_text()
