@@ -62,11 +62,11 @@ TOO_MANY = "All connections of this server are in use."
 class Limits(NamedTuple):
     """Seconds, and connections of one process; see `ServerConfig`."""
 
-    header_timeout: float = 10.0
-    body_timeout: float = 30.0
-    idle_timeout: float = 75.0
-    write_timeout: float = 60.0
-    max_connections: int = 1000
+    header_timeout: float
+    body_timeout: float
+    idle_timeout: float
+    write_timeout: float
+    max_connections: int
 
 
 class ClientWatch:
