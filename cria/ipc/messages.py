@@ -207,7 +207,8 @@ class EngineStats(msgspec.Struct, frozen=True, array_like=True):
 class StepOutput(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """All that one step produced for one server process; nothing, if the counters alone are news.
 
-    Most sequences just got one more token: these cross as two flat lists of the same length.
+    Most sequences just got one more token: these cross as two flat lists of the same length. What
+    is in them happened before what is in `outputs`.
     """
 
     outputs: list[SequenceOutput]

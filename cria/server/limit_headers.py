@@ -8,7 +8,7 @@ from typing import Protocol
 from flask import Flask, Response, g, request
 
 from cria.config import ServerConfig
-from cria.generation.caller import Caller, caller_of, current_caller
+from cria.generation.caller import ANYBODY, Caller, caller_of, current_caller
 from cria.server.auth import is_open
 
 _PREFIX = "x-ratelimit-"
@@ -31,6 +31,10 @@ def tell_limits(app: Flask, admission: Told, config: ServerConfig) -> None:
         if not is_open(request.path):
             g.cria_caller = caller_of(g.get("cria_key"), config)
             current_caller.set(g.cria_caller)
+
+    @app.teardown_request
+    def forget_caller(_: BaseException | None) -> None:
+        current_caller.set(ANYBODY)  # the connection's next request may be somebody else's
 
     @app.after_request
     def add_limits(response: Response) -> Response:

@@ -192,10 +192,10 @@ class Bench:
 
 
 def unpack(step: StepOutput) -> list[SequenceOutput]:
-    """All outputs by request id, those that crossed as flat lists too."""
+    """All outputs by request id, those that crossed as flat lists too, which come first."""
     flat = zip(step.request_ids, step.token_ids, strict=True)
     outputs = [SequenceOutput(request_id, (token,)) for request_id, token in flat]
-    return sorted([*step.outputs, *outputs], key=lambda output: output.request_id)
+    return sorted([*outputs, *step.outputs], key=lambda output: output.request_id)
 
 
 def tokens_of(outputs: list[SequenceOutput]) -> list[int]:

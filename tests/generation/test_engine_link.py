@@ -306,3 +306,13 @@ def test_a_sequence_that_has_begun_is_an_output_with_nothing_in_it(ready: OneCon
     assert ready.engine.next() == Submit(request_id, [1], PARAMS, 2, 3, 4.0)
     ready.engine.tell(StepOutput([], EngineStats(), admitted_ids=[request_id, request_id + 1]))
     assert outputs.get(timeout=30) == SequenceOutput(request_id, ())
+
+
+def test_of_one_message_the_plain_tokens_come_first(ready: OneConnection) -> None:
+    outputs: Outputs = Heard()
+    request_id = ready.submit([1], PARAMS, outputs.put)
+    end = SequenceOutput(request_id, (6,), FinishReason.LENGTH, 2)
+    ready.engine.next()
+    ready.engine.tell(StepOutput([end], EngineStats(), [request_id], [5]))
+    assert outputs.get(timeout=30) == SequenceOutput(request_id, (5,))
+    assert outputs.get(timeout=30) == end

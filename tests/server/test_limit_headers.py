@@ -70,3 +70,9 @@ def test_a_stranger_hears_nothing() -> None:
     answer = app.test_client().get("/")
     assert answer.status_code == 401
     assert not any(name.startswith("x-ratelimit") for name, _ in answer.headers)
+
+
+def test_the_caller_is_forgotten_with_its_request() -> None:
+    app, callers = make_app(ServerConfig(), KEY)
+    app.test_client().get("/")
+    assert callers[-1].id > 0 and current_caller.get() == Caller()

@@ -127,5 +127,5 @@ def test_a_tls_handshake_that_does_not_come_ends_the_connection(tmp_path: Path) 
     with fake_server(tmp_path / "log", **limits) as server, server.connect() as sock:
         sock.sendall(b"\x16")  # the beginning of a hello
         assert read_to_end(sock) == b""
-        assert "no TLS with" in server.log.read_text()
+        wait_for(lambda: "no TLS with" in server.log.read_text())
         assert "Traceback" not in server.log.read_text()
