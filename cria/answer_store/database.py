@@ -20,6 +20,8 @@ APPLICATION_ID = 0x43524941
 VERSION = 1
 BUSY_SECONDS = 30.0
 """How long to wait for another process that writes; nobody writes for long."""
+NUM_CONNECTIONS = 8
+"""One for each of the threads that work with a store at the same time."""
 NO_ROOM = ("disk is full", "disk I/O error", "readonly database")
 """SQLite's words; the errors have no codes before Python 3.11."""
 
@@ -69,6 +71,7 @@ class Database:
                 connection.execute("PRAGMA journal_mode = WAL")
             with self.writing() as connection:
                 _prepare(connection, path)
+            self._open_all()
         except (OSError, sqlite3.Error, StoreUnwritable) as error:
             self.close()
             reason = error.strerror if isinstance(error, OSError) else error.__cause__
@@ -111,6 +114,13 @@ class Database:
                 self._idle.pop().close()
             except IndexError:
                 return
+
+    def _open_all(self) -> None:
+        """Those that will be needed, while there are descriptors for them."""
+        with contextlib.ExitStack() as stack:
+            for _ in range(NUM_CONNECTIONS):
+                # A first look opens all that a connection holds.
+                stack.enter_context(self.reading()).execute("SELECT 1 FROM responses LIMIT 1")
 
     def _take(self) -> sqlite3.Connection:
         try:

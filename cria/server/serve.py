@@ -30,6 +30,7 @@ from typing import Any, NamedTuple, TypeVar
 import gevent
 from gevent.threadpool import ThreadPool
 
+from cria.answer_store.database import NUM_CONNECTIONS
 from cria.config import EngineConfig, ServerConfig
 from cria.errors import SetupError
 from cria.generation.pipeline import Generation
@@ -55,7 +56,6 @@ STOP_SECONDS = 0.3
 """For streams to write their last event; idle connections would otherwise hold the stop."""
 ENGINE_SECONDS = 0.5
 """For the engine, which has nothing left to do, to end by itself."""
-NUM_STORE_THREADS = 8
 STACK_BYTES = 256 * 1024 * 1024
 """Of native threads."""
 
@@ -288,7 +288,7 @@ def offload_storage(function: Callable[..., Result], *args: Any) -> Result:
 
 @cache
 def _store_threads() -> ThreadPool:
-    return ThreadPool(NUM_STORE_THREADS)
+    return ThreadPool(NUM_CONNECTIONS)
 
 
 def _result(threads: ThreadPool, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:

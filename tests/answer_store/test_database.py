@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import stat
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
-from cria.answer_store.database import Database
+from cria.answer_store.database import NUM_CONNECTIONS, Database
 from cria.errors import SetupError, StoreUnwritable
 
 
@@ -133,3 +135,15 @@ def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_opened_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(SetupError, match="cannot be used"):
         Database(str(tmp_path / name))
+
+
+def test_use_by_many_threads_takes_no_further_descriptors(tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "store"))
+    before = psutil.Process().num_fds()
+    with contextlib.ExitStack() as all_at_once:
+        for number in range(NUM_CONNECTIONS):
+            connection = all_at_once.enter_context(database.reading())
+            add(connection, str(number))
+        assert psutil.Process().num_fds() == before
+    assert count(database) == NUM_CONNECTIONS
+    database.close()
