@@ -120,3 +120,11 @@ class ServerConfig(msgspec.Struct, frozen=True):
     exit_on_crash_loop: bool = False
     """End the server when engines have ended too often, instead of waiting for some minutes."""
     log_level: str = "info"
+
+
+class ModelEntry(msgspec.Struct, frozen=True):
+    """One model that a server has, loaded or not."""
+
+    engine: EngineConfig
+    server: ServerConfig
+    """What concerns the model, such as its names; the rest is the same for all models."""

@@ -15,7 +15,7 @@ from cria.cli.limit_options import limit_options
 from cria.cli.options import serve_options
 from cria.cli.progress import make_progress
 from cria.cli.stop_options import stop_options
-from cria.config import ALL_LAYERS, EngineConfig, ServerConfig
+from cria.config import ALL_LAYERS, EngineConfig, ModelEntry, ServerConfig
 from cria.model_store import DEFAULT_MODEL, KNOWN_MODELS, resolve
 
 Config = TypeVar("Config", EngineConfig, ServerConfig)
@@ -59,7 +59,7 @@ def run(spec: str, options: dict[str, Any]) -> None:
         config = msgspec.structs.replace(config, chat_template=source)
     path = resolve(spec, make_progress(spec))
     engine_config = make_config(EngineConfig, {**options, "model_path": str(path)})
-    server.serve(listener, engine_config, config, click.echo)
+    server.serve(listener, (ModelEntry(engine_config, config),), config, click.echo)
 
 
 def make_config(kind: type[Config], options: dict[str, Any]) -> Config:

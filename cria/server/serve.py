@@ -22,7 +22,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar
@@ -31,7 +31,7 @@ import gevent
 from gevent.threadpool import ThreadPool
 
 from cria.answer_store.database import NUM_CONNECTIONS
-from cria.config import EngineConfig, ServerConfig
+from cria.config import ModelEntry, ServerConfig
 from cria.errors import SetupError
 from cria.generation.pipeline import Generation
 from cria.server import draining, logs, signals
@@ -150,30 +150,31 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 def serve(
     listener: socket.socket,
-    engine_config: EngineConfig,
+    entries: Sequence[ModelEntry],
     server_config: ServerConfig,
     say: Callable[[str], None],
 ) -> None:
     """Serve until a signal comes; SetupError if the model cannot be loaded."""
     with kept_responses(server_config) as config:
         is_private = config != server_config
-        _serve(listener, engine_config, config, say, has_private_store=is_private)
+        _serve(listener, entries, config, say, has_private_store=is_private)
 
 
 def _serve(
     listener: socket.socket,
-    engine_config: EngineConfig,
+    entries: Sequence[ModelEntry],
     server_config: ServerConfig,
     say: Callable[[str], None],
     *,
     has_private_store: bool,
 ) -> None:
-    generation = Generation.open(engine_config, server_config, offload=offload)
+    (entry,) = entries
+    generation = Generation.open(entry.engine, server_config, offload=offload)
     address = listener.getsockname()[:2]
     job = WorkerJob(
         address,
         server_config,
-        engine_config.model_path,
+        entry.engine.model_path,
         generation.engine_address,
         generation.created,
         has_private_store,

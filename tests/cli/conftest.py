@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from msgspec import structs
 
 import cria.server
 from cria.cli import cria as group
-from cria.config import EngineConfig, ServerConfig
+from cria.config import EngineConfig, ModelEntry, ServerConfig
 from tests.model_file.building import gguf
 
 GGUF_HEADER = gguf({"general.architecture": "llama"})
@@ -49,13 +49,13 @@ class RecordingServer:
     def serve(
         self,
         listener: str,
-        engine_config: EngineConfig,
+        entries: Sequence[ModelEntry],
         config: ServerConfig,
         say: Callable[[str], None],
     ) -> None:
         self.calls.append("serve")
         self.environment = dict(os.environ)
-        self.engine_config, self.config = engine_config, config
+        self.engine_config, self.config = entries[0].engine, config
         say("ready")
 
 

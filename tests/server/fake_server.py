@@ -14,7 +14,7 @@ import threading
 from typing import Any
 
 from cria.access_key import hashed
-from cria.config import EngineConfig, ServerConfig
+from cria.config import EngineConfig, ModelEntry, ServerConfig
 from cria.errors import SetupError
 from cria.generation.engine_status import EngineStatus
 from cria.api.events import ChoiceDelta, ChoiceFinished, Heartbeat
@@ -63,7 +63,8 @@ def main() -> None:
     config = ServerConfig(allowed_hosts=("t", "test"), **{"port": 0, **settings})
     serve.prepare(config.log_level)
     listener = serve.bind(config.host, config.port)
-    serve.serve(listener, EngineConfig(""), config, lambda text: print(text, flush=True))
+    entries = (ModelEntry(EngineConfig(""), config),)
+    serve.serve(listener, entries, config, lambda text: print(text, flush=True))
 
 
 if __name__ == "__main__":
