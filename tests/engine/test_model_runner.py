@@ -508,7 +508,7 @@ loaded.free_bytes = lambda: 64 << 30  # as if another program had taken it since
 used = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmSize" in line)
 most = int(used.split()[1]) * 1024 + (800 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
-print(ModelRunner(loaded).ready().num_cells)
+print(ModelRunner(loaded).info.num_cells)
 """
 
 
