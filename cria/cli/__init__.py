@@ -20,6 +20,7 @@ COMMANDS = {
     "convert": "cria.cli.convert",
     "keys": "cria.cli.keys",
     "serve": "cria.cli.serve",
+    "show": "cria.cli.show",
 }
 
 MODEL_FILE_CODE = 3
