@@ -27,7 +27,8 @@ class Conversation:
 
     def asking(self, question: str) -> list[dict[str, Any]]:
         """What a request has as `messages`; nothing is kept yet."""
-        return msgspec.to_builtins([*self._head(), *self.messages, Message("user", question)])
+        messages = [*self._head(), *self.messages, Message("user", question)]
+        return [{"role": each.role, "content": each.content} for each in messages]
 
     def add(self, question: str, answer: str) -> None:
         """Keep a question with what came as its answer."""
