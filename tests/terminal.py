@@ -8,11 +8,12 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE_SECONDS = 30.0
+LOST_SECONDS = 1.0
 REPOSITORY = Path(__file__).parents[1]
 
 # The terminal has to be the program's own, or its Ctrl-C would be no signal.
@@ -34,13 +35,38 @@ class Terminal:
         """Keys; a line ends with "\\r"."""
         os.write(self._screen, text.encode())
 
+    def interrupt_until(self, is_heard: Callable[[], bool]) -> None:
+        """Ctrl-C; again if nothing comes of it.
+
+        Python loses one that comes just when it begins to wait for a key.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        heard = False
+        while not heard:
+            assert time.monotonic() < deadline, self.shown
+            self.type("\x03")
+            again = time.monotonic() + LOST_SECONDS
+            while not (heard := is_heard()) and time.monotonic() < again:
+                self._read(0.01)
+
+    def has_shown(self, text: str) -> bool:
+        """Whether this text is on the screen, or was, since the last one that was waited for."""
+        return text.encode() in self.shown
+
+    def _read(self, seconds: float) -> bool:
+        ready = bool(select.select([self._screen], [], [], max(0, seconds))[0])
+        if ready:
+            try:
+                self.shown += os.read(self._screen, 65536)
+            except OSError:  # Linux's way to say that the program has closed its side
+                return False
+        return ready
+
     def wait_for(self, text: str) -> str:
         """What is shown up to this text, which the next call does not see again."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while text.encode() not in self.shown:
-            left = deadline - time.monotonic()
-            assert select.select([self._screen], [], [], max(0, left))[0], self.shown
-            self.shown += os.read(self._screen, 65536)
+            assert self._read(deadline - time.monotonic()), self.shown
         before, _, self.shown = self.shown.partition(text.encode())
         return before.decode(errors="replace")
 
@@ -61,9 +87,8 @@ def terminal(*arguments: str, **environment: str) -> Iterator[Terminal]:
     )
     os.close(theirs)
     try:
-        with process:
-            yield Terminal(process, ours)
-            process.kill()
+        yield Terminal(process, ours)
     finally:
         process.kill()
+        process.wait()
         os.close(ours)

@@ -77,17 +77,17 @@ def test_ctrl_c_at_the_prompt(fake_api: FakeOpenAI, tmp_path: Path) -> None:
     with chat(fake_api, tmp_path) as screen:
         screen.type("wrong")
         screen.wait_for("wrong")
-        screen.type("\x03")
+        screen.interrupt_until(lambda: screen.has_shown("once more"))
         screen.wait_for("once more")
         screen.wait_for("> ")
         screen.type("right\r")
         screen.wait_for("yes")
         screen.wait_for("> ")
-        screen.type("\x03")
+        screen.interrupt_until(lambda: screen.has_shown("once more"))
         screen.wait_for("once more")
         screen.wait_for("> ")
-        screen.type("\x03")
-        assert screen.process.wait(20) == 0
+        screen.interrupt_until(lambda: screen.process.poll() is not None)
+        assert screen.process.returncode == 0
     assert fake_api.bodies[0]["messages"][0]["content"] == "right"
 
 
