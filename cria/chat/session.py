@@ -66,6 +66,7 @@ class Session:
             self.screen.note(self._explained(error, bool(text)))
         finally:
             self.screen.end()
+            self.total_tokens += self.stats.num_tokens if self.stats else 0
             if text:
                 self.conversation.add(question, "".join(text))
 
@@ -85,7 +86,6 @@ class Session:
                 stats.num_pieces += 1
                 stats.wait, stats.seconds = first - started, last - first
             stats.usage = piece.usage or stats.usage
-        self.total_tokens += stats.num_tokens
 
     def _explained(self, error: SetupError, is_partial: bool) -> str:
         if isinstance(error, Refused) and "context" in str(error):

@@ -57,6 +57,7 @@ def test_a_part_of_an_answer_is_kept(
     fake_api.replies = [Reply((words("half"),))]
     session.ask("one")
     assert session.conversation.messages[-1].content == "half"
+    assert session.total_tokens == 1
     assert capfd.readouterr().err.endswith("What came is kept; /retry asks again.\n")
 
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from cria.cli.run import make_prompt, split_words
+from cria.native.tiny_model import write_tiny_model
 from tests.real_server import REPOSITORY, RealServer, wait_for
 
 RUN = [sys.executable, "-m", "cria", "run"]
@@ -106,6 +107,26 @@ class TestServers:
     def test_a_name_that_it_does_not_know(self, tiny_server: RealServer) -> None:
         failed = run("--url", tiny_server.url, "other", "Hi")
         assert failed.returncode == 1 and "`other` does not exist" in failed.stderr
+
+    def test_a_model_without_a_chat_template(self, tmp_path: Path) -> None:
+        write_tiny_model(tmp_path / "plain.gguf")
+        words = ("--max-tokens", 4, "--seed", 1, "--json")
+        done = run(tmp_path / "plain.gguf", "Hi", *words)
+        assert done.returncode == 0 and "goes on with the prompt" in done.stderr
+        raw = run(tmp_path / "plain.gguf", "Hi", *words, "--raw")
+        assert json.loads(raw.stdout) == json.loads(done.stdout)
+        failed = run(tmp_path / "plain.gguf", "Hi", *words, "--system", "Short.")
+        assert failed.returncode == 1 and "which --system needs" in failed.stderr
+
+    def test_settings_of_other_servers(self, tiny_gguf: Path) -> None:
+        other = {
+            "CRIA_API_KEY": "a,b",
+            "CRIA_PORT": "1",
+            "CRIA_HOST": "0.0.0.0",
+            "CRIA_WORKERS": "2",
+        }
+        done = run(tiny_gguf, "Hi", "--max-tokens", 4, env={**os.environ, **other})
+        assert (done.returncode, bool(done.stdout.strip())) == (0, True), done.stderr
 
     def test_nobody_reads(self, tiny_gguf: Path, tmp_path: Path) -> None:
         (tmp_path / "g").write_text("root ::= [a-z]{1500}")
