@@ -16,10 +16,11 @@ from cria.api.embeddings import EmbeddingRequest
 from cria.api.events import ChoiceDelta, ChoiceFinished, Event
 from cria.api.extras import Extras
 from cria.api.models import ModelCard
+from cria.api.request_settings import RequestSettings
 from cria.api.rerank import RerankRequest
 from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
-from cria.config import ServerConfig
+from cria.config import ModelSettings, ServerConfig
 from cria.errors import ClientGone, EngineUnavailable, ModelNotFound
 from cria.generation.admission import Admission
 from cria.generation.engine_status import EngineStatus
@@ -153,6 +154,7 @@ class FakeGeneration:
         self.refusal: Exception | None = None
         self.engine = EngineStatus("ready", 1.0, READY)
         self.runs: list[FakeRun] = []
+        self.settings = RequestSettings(ModelSettings())
         self.text = fake_text()
         self.embeddings = FakeEmbeddings()
         self.admission = Admission(ServerConfig())

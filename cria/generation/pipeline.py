@@ -16,6 +16,7 @@ from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.generation_request import GenerationRequest
 from cria.api.models import Meta, ModelCard
+from cria.api.request_settings import RequestSettings
 from cria.api.sampling_fields import MAX_INT32
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
@@ -84,7 +85,8 @@ class Generation:
         self.offload = offload
         self.offload_storage = offload
         """For what waits for a disk."""
-        self.text = TextTools(text, offload)
+        self.settings = RequestSettings(config.settings)
+        self.text = TextTools(text, offload, self.settings)
         """What can be asked of the text side alone; `require_ready` comes first."""
         self._heartbeats = Heartbeats(config.heartbeat_seconds)
         self.created = int(time.time())
@@ -94,7 +96,7 @@ class Generation:
         self.model_path = ""
         self._reception = Reception(self.admission, self.require_ready, config.queue_timeout)
         self.embeddings = EmbeddingPipeline(
-            client, text, self._reception, offload, self._check_served
+            client, text, self._reception, offload, self._check_served, self.settings
         )
 
     @classmethod
@@ -203,7 +205,9 @@ class Generation:
         for each in request.prompt_list():
             prompt = overflow.fit(self._encode_prompt(each, request.suffix))
             prompts.append((prompt, self._display(request, texts, each, prompt)))
-        return self._start(request, prompts, overflow, RunHead.new("cmpl", self.model_ids[0]))
+        run = self._start(request, prompts, overflow, RunHead.new("cmpl", self.model_ids[0]))
+        run.warnings = request.settled.told(run.warnings)
+        return run
 
     def start_chat(self, request: ChatCompletionRequest) -> Run:
         """Render the conversation and submit all choices."""
@@ -214,7 +218,7 @@ class Generation:
         display = Display(self._token_texts if request.logprobs else None)
         head = RunHead.new("chatcmpl", self.model_ids[0])
         run = self._start(request, [(prompt, display)], overflow, head)
-        run.warnings += self.text.unused_options(request)
+        run.warnings = request.settled.told(run.warnings + self.text.unused_options(request))
         return run
 
     def start_score(self, request: ScoreRequest) -> Run:
@@ -259,9 +263,10 @@ class Generation:
             raise cannot_generate(model)
         return info
 
-    def _check(self, request: GenerationRequest) -> None:
-        """What can be checked without tokenising."""
+    def _check(self, request: ChatCompletionRequest | CompletionRequest) -> None:
+        """The operator's settings, and what can be checked without tokenising."""
         self._require_generator(request.model)
+        self.settings.apply(request)
         self._tokenizer.check_logit_bias(request.logit_bias)
         self._tokenizer.check_ids(request.stop_token_ids, "stop_token_ids")
         self._tokenizer.check_allowed(
@@ -294,7 +299,8 @@ class Generation:
     def _overflow(self, request: GenerationRequest) -> Overflow:
         info = self._client.status.info
         context_size = MAX_INT32 if info is None else info.context_size
-        return Overflow(request, context_size, self._tokenizer.begin_id)
+        most = self.settings.max_prompt_tokens
+        return Overflow(request, context_size, self._tokenizer.begin_id, most)
 
     def _display(
         self, request: CompletionRequest, texts: TokenTexts | None, given: object, prompt: Prompt
@@ -324,6 +330,7 @@ class Generation:
                 min(params.max_tokens, 1),
                 made_of=prompt_source(request),
             )
+            self.settings.check_prompt(len(prompt.token_ids), param, prompt_source(request))
         check_num_shown(info, request, prompts)
         kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
         shape = self._shape(request, prompts[0][0].token_ids)

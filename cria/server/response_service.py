@@ -15,7 +15,7 @@ from cria.api.responses.input_items import Kept
 from cria.api.responses.paths import own_path, own_words
 from cria.api.responses.request import ResponsesRequest
 from cria.api.responses.response_object import Response as ResponseObject
-from cria.api.responses.to_chat import to_chat, tool_paths
+from cria.api.responses.to_chat import tell_settled, to_chat, tool_paths
 from cria.api.responses.tool_fields import left_out
 from cria.config import ServerConfig
 from cria.generation.caller import patiently
@@ -98,6 +98,7 @@ class ResponseService:
         chat = to_chat(wanted, items, wanted.model)
         with own_words(paths), patiently(is_patient=bool(wanted.background)):
             run = self._generation.start_chat(chat)
+        tell_settled(wanted, chat)
         named = (own_path(path, paths) for path in run.warnings)
         is_auto = wanted.truncation == "auto"
         add_warnings(

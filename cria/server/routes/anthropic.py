@@ -52,7 +52,8 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
         with origins.translating():
             run = generation.start_chat(chat)
         _warn(chat, origins, run.warnings)
-        head = MessageHead(message_id(run.id), run.model, wanted.max_tokens, wanted.hides_thinking)
+        limit = chat.token_limit()
+        head = MessageHead(message_id(run.id), run.model, limit, wanted.hides_thinking)
         respond = message_stream if wanted.stream else message_response
         return respond(run, head, origins, request.environ)
 
@@ -71,5 +72,5 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
 
 def _warn(chat: ChatCompletionRequest, origins: Origins, found: tuple[str, ...]) -> None:
     """What the chat request does not do, by the names of this one."""
-    paths = (*chat.without_effect(), *found)
+    paths = chat.settled.told((*chat.without_effect(), *found))
     add_warnings(tuple(dict.fromkeys(map(origins.path, paths))))

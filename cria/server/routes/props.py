@@ -7,15 +7,12 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response
 
+from cria.api.chat import ChatCompletionRequest
 from cria.api.server_info import GenerationSettings, Props
 from cria.config import ServerConfig
 from cria.generation.pipeline import Generation
-from cria.sampling_params import SamplingParams
 from cria.server.answers import SYSTEM_FINGERPRINT, json_response
 from cria.server.operations import Operation, describe
-
-NO_LIMIT = -1
-"""llama-server's word for a number of tokens that only the context bounds."""
 
 
 def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
@@ -34,7 +31,9 @@ def props_of(generation: Generation) -> Props:
     info = generation.require_ready()
     special = generation.text.special_tokens
     return Props(
-        default_generation_settings=GenerationSettings(info.context_size, default_params()),
+        default_generation_settings=GenerationSettings(
+            info.context_size, default_params(generation.settings.bare_chat())
+        ),
         total_slots=info.num_slots,
         model_alias=generation.model_ids[0],
         model_path=generation.model_path,
@@ -46,7 +45,13 @@ def props_of(generation: Generation) -> Props:
     )
 
 
-def default_params() -> dict[str, Any]:
-    """How tokens are chosen unless a request says otherwise."""
-    params = msgspec.structs.asdict(SamplingParams())
-    return params | {"max_tokens": NO_LIMIT, "n_predict": NO_LIMIT, "stop": [], "stream": False}
+def default_params(bare: ChatCompletionRequest) -> dict[str, Any]:
+    """How tokens are chosen unless a request says otherwise; `bare` is one that does not."""
+    params = msgspec.structs.asdict(bare.sampling_params())
+    limit = bare.token_limit()
+    return params | {
+        "max_tokens": limit,
+        "n_predict": limit,
+        "stop": [*bare.stop],
+        "stream": False,
+    }

@@ -51,15 +51,17 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     def apply_template() -> Response:
         wanted = read_request(request, ApplyTemplateRequest, config)
         generation.require_ready(wanted.model)
-        add_warnings(text.unused_options(wanted))
-        return _json(TemplateAnswer(text.apply_template(wanted)))
+        prompt = text.apply_template(wanted)
+        add_warnings(wanted.settled.told(text.unused_options(wanted)))
+        return _json(TemplateAnswer(prompt))
 
     @blueprint.post("/chat/completions/input_tokens", strict_slashes=False)
     @describe(Operation("Count a conversation's tokens.", ChatCompletionRequest, InputTokens))
     def count_input_tokens() -> Response:
         wanted = read_request(request, ChatCompletionRequest, config)
-        add_warnings(text.unused_options(wanted))
-        return _json(InputTokens(generation.count_chat_tokens(wanted)))
+        count = generation.count_chat_tokens(wanted)
+        add_warnings(wanted.settled.told(text.unused_options(wanted)))
+        return _json(InputTokens(count))
 
     @blueprint.get("/tokenizer_info", strict_slashes=False)
     @describe(Operation("Describe the tokenizer.", answer=TokenizerInfo))
