@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from cria.access_key import AccessKey
@@ -51,6 +53,23 @@ class EngineConfig(msgspec.Struct, frozen=True):
     log_level: str = "info"
     engine_timeout: float = 30.0
     """Seconds without a sign of life after which the engine process is ended and started again."""
+
+
+class ModelSettings(msgspec.Struct, frozen=True):
+    """What the operator says about requests to one model, by the names of the API's fields."""
+
+    system_prompt: str | None = None
+    """Put in front of conversations that have no system message."""
+    defaults: dict[str, Any] = {}
+    """For fields that a request leaves out."""
+    forced: dict[str, Any] = {}
+    """For fields whatever a request says."""
+    max_tokens: int | None = None
+    """Of one answer; a larger wish becomes this."""
+    max_prompt_tokens: int | None = None
+    """Of one prompt; a longer one is refused."""
+    max_choices: int | None = None
+    """Sequences that one request may have generated."""
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
@@ -117,6 +136,8 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """The same, of prompts and answers together."""
     chat_template: str | None = None
     """A Jinja source that is used instead of the model's own templates."""
+    settings: ModelSettings = ModelSettings()
+    """Defaults, forced values and limits of the requests to a model."""
     exit_on_crash_loop: bool = False
     """End the server when engines have ended too often, instead of waiting for some minutes."""
     log_level: str = "info"
@@ -128,3 +149,8 @@ class ModelEntry(msgspec.Struct, frozen=True):
     engine: EngineConfig
     server: ServerConfig
     """What concerns the model, such as its names; the rest is the same for all models."""
+    pinned: bool = False
+    """Loaded at the start, and never unloaded for another one."""
+    keep_alive: float | None = None
+    """Seconds without a request after which it is unloaded; 0: at once; None: when another one
+    needs the memory."""
