@@ -13,6 +13,7 @@ from cria.cli.access_options import access_options
 from cria.cli.connection_options import connection_options
 from cria.cli.limit_options import limit_options
 from cria.cli.options import serve_options
+from cria.cli.pool_options import pool_options
 from cria.cli.progress import make_progress
 from cria.cli.stop_options import stop_options
 from cria.config import ALL_LAYERS, EngineConfig, ModelEntry, ServerConfig
@@ -28,6 +29,7 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @access_options
 @stop_options
 @limit_options
+@pool_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 
@@ -59,7 +61,12 @@ def run(spec: str, options: dict[str, Any]) -> None:
         config = msgspec.structs.replace(config, chat_template=source)
     path = resolve(spec, make_progress(spec))
     engine_config = make_config(EngineConfig, {**options, "model_path": str(path)})
-    server.serve(listener, (ModelEntry(engine_config, config),), config, click.echo)
+    server.serve(
+        listener,
+        (ModelEntry(engine_config, config, keep_alive=options["keep_alive"]),),
+        config,
+        click.echo,
+    )
 
 
 def make_config(kind: type[Config], options: dict[str, Any]) -> Config:
