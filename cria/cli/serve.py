@@ -61,12 +61,8 @@ def run(spec: str, options: dict[str, Any]) -> None:
         config = msgspec.structs.replace(config, chat_template=source)
     path = resolve(spec, make_progress(spec))
     engine_config = make_config(EngineConfig, {**options, "model_path": str(path)})
-    server.serve(
-        listener,
-        (ModelEntry(engine_config, config, keep_alive=options["keep_alive"]),),
-        config,
-        click.echo,
-    )
+    entry = ModelEntry(engine_config, config, keep_alive=options["keep_alive"])
+    server.serve(listener, (entry,), config, click.echo)
 
 
 def make_config(kind: type[Config], options: dict[str, Any]) -> Config:

@@ -23,11 +23,9 @@ from cria.errors import (
     QueueFull,
     RequestError,
     ServerStopping,
-    SetupError,
 )
 from cria.generation.admission import MIN_QUEUE, UNKNOWN_SECONDS, Admission
 from cria.generation.hosted_model import (
-    RESIDENT,
     HostedModel,
     Place,
     Residence,
@@ -37,6 +35,13 @@ from cria.generation.hosted_model import (
 )
 from cria.generation.ledger import Ledger
 from cria.generation.pipeline import Generation
+from cria.generation.pool_rules import (
+    check_together,
+    has_to_go,
+    in_order_of_leaving,
+    may_load,
+    next_place,
+)
 from cria.generation.room import Room
 from cria.generation.run import Offload, call
 
@@ -68,7 +73,7 @@ class ModelPool:
         self._config, self._open, self._spawn, self.clock = config, open_model, spawn, clock
         self._room = room or Room()
         self.models = [HostedModel(entry, clock()) for entry in entries]
-        _check(self.models, config)
+        check_together(self.models, config)
         self.ledger = Ledger(config.num_workers)
         """Of the callers, and with one model of its queue too."""
         self.limits = Admission(config, self.ledger)
@@ -281,11 +286,11 @@ class ModelPool:
         if self._moving is not None or self.is_closed:
             return
         now = self.clock()
-        if leaving := next((m for m in self.models if self._has_to_go(m, now)), None):
+        if leaving := next((m for m in self.models if has_to_go(m, now)), None):
             self._begin_close(leaving)
             return
-        while place := self._next_place():
-            if self._may_load(place):
+        while place := next_place(self._line):
+            if may_load(place, self.models, self._config.max_loaded_models, self._room):
                 self._begin_load(place.model)
                 return
             if not place.is_for_start:
@@ -294,11 +299,6 @@ class ModelPool:
             self._line.remove(place)
         if not any(place.is_for_start for place in self._line):
             self.has_settled = True
-
-    def _next_place(self) -> Place | None:
-        """The first one whose model is not there."""
-        unloaded = Residence.UNLOADED
-        return next((p for p in self._line if p.model.residence is unloaded), None)
 
     def _serve_line(self) -> None:
         waiting = []
@@ -313,31 +313,9 @@ class ModelPool:
                 place.grant(model.generation)
         self._line = waiting
 
-    def _has_to_go(self, model: HostedModel, now: float) -> bool:
-        """Somebody wants that, or it has been idle for too long."""
-        if model.residence is not Residence.LOADED or not model.is_idle:
-            return False
-        keep = model.entry.keep_alive
-        is_old = keep is not None and now - model.last_used >= keep and not model.entry.pinned
-        return model.is_leaving or is_old
-
-    def _may_load(self, place: Place) -> bool:
-        if place.is_for_start and place.model.entry.pinned:
-            return True
-        resident = [model for model in self.models if model.residence in RESIDENT]
-        if not resident:
-            return True  # there is nothing to wait for: its load will say whether it fits
-        most = self._config.max_loaded_models
-        if place.is_for_start and most is not None:
-            most -= sum(m.entry.pinned and m not in resident for m in self.models)
-        if most is not None and len(resident) >= most:
-            return False
-        return self._room.fits(place.model.entry.engine, [m.entry.engine for m in resident])
-
     def _make_room(self, place: Place, now: float) -> None:
         """Unload the one that was used longest ago, or see to it that one will be idle."""
-        known = [m for m in self.models if m.residence is Residence.LOADED and not m.entry.pinned]
-        known.sort(key=lambda model: model.last_used)
+        known = in_order_of_leaving(self.models)
         idle = next((model for model in known if model.is_idle), None)
         if idle is not None:
             self._begin_close(idle)
@@ -361,9 +339,10 @@ class ModelPool:
             is_wanted = not (model.is_leaving or self.is_closed)
             if is_wanted:
                 self._welcome(model, generation)
-        if not is_wanted:
-            generation.close()
-        self._finish_load(model, generation)
+        if is_wanted:
+            self._finish_load(model, generation)
+        else:
+            self._end_load(model, generation, ServerStopping("The load was ended."))
 
     def _finish_load(self, model: HostedModel, generation: Generation) -> None:
         begun = self.clock()
@@ -439,22 +418,6 @@ class ModelPool:
                 ]
                 left = min((each for each in ends if each > 0), default=None)
                 self.changed.wait(left)
-
-
-def _check(models: Sequence[HostedModel], config: ServerConfig) -> None:
-    names = [name for model in models for name in model.names]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if len(models) > 1 and twice is not None:
-        raise SetupError(f"Two models have the name {twice}; give one of them another --alias.")
-    if config.num_workers > 1:
-        if len(models) > 1:
-            raise SetupError("--workers is for one model; several are served by one process.")
-        if models[0].entry.keep_alive is not None:
-            raise SetupError("--keep-alive and --workers cannot be together.")
-    most = config.max_loaded_models
-    num_pinned = sum(model.entry.pinned for model in models)
-    if most is not None and num_pinned > most:
-        raise SetupError(f"{num_pinned} models are pinned, and {most} may be loaded at once.")
 
 
 def _wrong_state(name: str, what: str) -> RequestError:

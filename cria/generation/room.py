@@ -31,6 +31,10 @@ class Room:
     def __init__(self, free: Callable[[], int] | None = None) -> None:
         self._free = free or free_bytes
 
+    def knows(self, wanted: EngineConfig) -> bool:
+        """Whether the file can be read at all."""
+        return need_of(wanted) is not None
+
     def fits(self, wanted: EngineConfig, loaded: Sequence[EngineConfig]) -> bool:
         """Whether it fits beside the others, as far as that can be known."""
         need = need_of(wanted)
