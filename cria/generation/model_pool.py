@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from cria.config import EngineConfig, ModelEntry, ServerConfig
 from cria.errors import (
     CriaError,
-    ModelNotFound,
     QueueFull,
     RequestError,
     ServerStopping,
@@ -34,6 +33,7 @@ from cria.generation.hosted_model import (
     timed_out,
 )
 from cria.generation.ledger import Ledger
+from cria.generation.model_list import ModelList
 from cria.generation.pipeline import Generation
 from cria.generation.pool_rules import (
     check_together,
@@ -53,7 +53,7 @@ TURN_SECONDS = 5.0
 Open = Callable[[ModelEntry], Generation]
 
 
-class ModelPool:
+class ModelPool(ModelList):
     """All methods may be called from any thread; none but `wait...` waits."""
 
     offload: Offload = staticmethod(call)
@@ -72,7 +72,7 @@ class ModelPool:
         """SetupError for entries that cannot be together."""
         self._config, self._open, self._spawn, self.clock = config, open_model, spawn, clock
         self._room = room or Room()
-        self.models = [HostedModel(entry, clock()) for entry in entries]
+        super().__init__([HostedModel(entry, clock()) for entry in entries])
         check_together(self.models, config)
         self.ledger = Ledger(config.num_workers)
         """Of the callers, and with one model of its queue too."""
@@ -97,37 +97,6 @@ class ModelPool:
         pool.offload, pool.offload_storage = generation.offload, generation.offload_storage
         model.residence, pool.has_settled = Residence.LOADED, True
         return pool
-
-    @property
-    def first(self) -> HostedModel:
-        """The model of requests that name none."""
-        return self.models[0]
-
-    @property
-    def engine_address(self) -> str:
-        """Where further processes find the engine of a single model."""
-        return "" if self.first.generation is None else self.first.generation.engine_address
-
-    @property
-    def is_single(self) -> bool:
-        """Whether there is one model only."""
-        return len(self.models) == 1
-
-    def names(self) -> list[str]:
-        """Of all models."""
-        return [name for model in self.models for name in model.names]
-
-    def find(self, name: str | None) -> HostedModel:
-        """The model of a name, or the first one; `base:adapter` is a name of its base."""
-        if name is None:
-            return self.first
-        for wanted in (name, name.rpartition(":")[0]):
-            for model in self.models:
-                if wanted in model.names:
-                    return model
-        if self.is_single and self.first.generation is not None:
-            return self.first  # which says itself what it does not know
-        raise ModelNotFound(name)
 
     def start(self) -> None:
         """Begin to load; of a single model, SetupError at once if its file is none."""
@@ -229,11 +198,6 @@ class ModelPool:
             if model.residence is Residence.LOADING and model.generation is not None:
                 self._spawn(model.generation.close)
             self._advance()
-
-    def pids(self) -> list[int]:
-        """Of all engines."""
-        found = (model.status().pid for model in self.models if model.generation is not None)
-        return [pid for pid in found if pid]
 
     def close(self) -> None:
         """End all engines; whoever waits is told that the server stops."""

@@ -1,0 +1,51 @@
+"""`ModelList`: the models of a server by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cria.errors import ModelNotFound
+from cria.generation.hosted_model import HostedModel
+
+
+class ModelList:
+    """In the order in which they were given."""
+
+    def __init__(self, models: Sequence[HostedModel]) -> None:
+        self.models = list(models)
+
+    @property
+    def first(self) -> HostedModel:
+        """The model of requests that name none."""
+        return self.models[0]
+
+    @property
+    def engine_address(self) -> str:
+        """Where further processes find the engine of a single model."""
+        return "" if self.first.generation is None else self.first.generation.engine_address
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is one model only."""
+        return len(self.models) == 1
+
+    def names(self) -> list[str]:
+        """Of all models."""
+        return [name for model in self.models for name in model.names]
+
+    def find(self, name: str | None) -> HostedModel:
+        """The model of a name, or the first one; `base:adapter` is a name of its base."""
+        if name is None:
+            return self.first
+        for wanted in (name, name.rpartition(":")[0]):
+            for model in self.models:
+                if wanted in model.names:
+                    return model
+        if self.is_single and self.first.generation is not None:
+            return self.first  # which says itself what it does not know
+        raise ModelNotFound(name)
+
+    def pids(self) -> list[int]:
+        """Of all engines."""
+        found = (model.status().pid for model in self.models if model.generation is not None)
+        return [pid for pid in found if pid]
