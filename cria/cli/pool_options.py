@@ -12,7 +12,7 @@ from cria.cli.options import COUNT, decorated_with, option
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Seconds, or a number with a unit: `90`, `5m`, `1h`."""
 
     name = "duration"

@@ -6,16 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from cria.config import ModelEntry
 from cria.errors import ClientGone, EngineUnavailable, QueueTimeout
 from cria.generation.engine_status import EngineStatus
 from cria.generation.model_meta import model_name
 from cria.generation.pipeline import Generation
-
-if TYPE_CHECKING:
-    from cria.generation.model_pool import ModelPool
 
 LOOK_SECONDS = 1.0
 """A request that waits looks at its time so often."""
@@ -101,10 +98,19 @@ class HostedModel:
         return ModelFailed(reason, code="model_failed")
 
 
+class Line(Protocol):
+    """What a place needs of the pool."""
+
+    clock: Callable[[], float]
+
+    def look_at(self, place: Place) -> None: ...
+    def leave(self, place: Place, error: Exception) -> None: ...
+
+
 class Place:
     """A request's, before a model is loaded; afterwards its hold on the model."""
 
-    def __init__(self, pool: ModelPool, model: HostedModel, *, is_errand: bool = False) -> None:
+    def __init__(self, pool: Line, model: HostedModel, *, is_errand: bool = False) -> None:
         self._pool, self.model = pool, model
         self.is_errand = is_errand
         """Nobody waits: the model is to be loaded, no more."""

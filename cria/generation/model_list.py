@@ -41,9 +41,12 @@ class ModelList:
             for model in self.models:
                 if wanted in model.names:
                     return model
-        if self.is_single and self.first.generation is not None:
-            return self.first  # which says itself what it does not know
         raise ModelNotFound(name)
+
+    def find_to_ask(self, name: str | None) -> HostedModel:
+        """The same; a single model that is loaded says itself what it does not know."""
+        is_loaded = self.is_single and self.first.generation is not None
+        return self.first if is_loaded else self.find(name)
 
     def pids(self) -> list[int]:
         """Of all engines."""

@@ -138,7 +138,7 @@ class ModelPool(ModelList):
         ModelNotFound, ModelFailed, or QueueFull.
         """
         with self.changed:
-            model = self.find(name)
+            model = self.find_to_ask(name)
             place = Place(self, model)
             generation = model.generation
             if generation is not None and (model.is_open or self._is_first_load):

@@ -31,12 +31,12 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Loads:
 
 def ask(loads: Loads, path: str, **fields: object) -> tuple[int, bytes]:
     app = create_app(loads.pool, ServerConfig(response_store=None))
-    body = {"model": "late", "max_tokens": 9, **fields}
+    body = {"model": "late", **fields}
     answer = app.test_client().post(path, json=body)
     return answer.status_code, answer.data
 
 
-MESSAGES = {"messages": [{"role": "user", "content": "Hi"}]}
+MESSAGES: dict[str, object] = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,6 @@ def test_a_stream_is_told_and_goes_on(
 ) -> None:
     timer = threading.Timer(0.3, loads.work)
     timer.start()
-    fields = {k: v for k, v in fields.items()}
     status, data = ask(loads, path, stream=True, **fields)
     timer.join()
     assert status == 200

@@ -14,7 +14,7 @@ from tests.generation.pool_fakes import Bench, entry
 
 
 def test_orders_that_make_no_sense(client: FlaskClient) -> None:
-    for path, model, status in (("load", "fake", 400), ("unload", "nope", 400), ("load", 1, 400)):
+    for path, model, status in (("load", "fake", 400), ("unload", "nope", 404), ("load", 1, 400)):
         answer = client.post(f"/models/{path}", json={"model": model})
         assert answer.status_code == status
         assert answer.get_json()["error"]["param"] == "model"
