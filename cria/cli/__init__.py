@@ -17,8 +17,10 @@ from cria.errors import CriaError, ModelFileError
 
 COMMANDS = {
     "bench": "cria.cli.bench",
+    "chat": "cria.cli.chat",
     "convert": "cria.cli.convert",
     "keys": "cria.cli.keys",
+    "run": "cria.cli.run",
     "serve": "cria.cli.serve",
 }
 
