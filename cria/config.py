@@ -149,6 +149,8 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """A Jinja source that is used instead of the model's own templates."""
     settings: ModelSettings = ModelSettings()
     """Defaults, forced values and limits of the requests to a model."""
+    max_loaded_models: int | None = None
+    """Models in memory at the same time; None: as many as fit."""
     exit_on_crash_loop: bool = False
     """End the server when engines have ended too often, instead of waiting for some minutes."""
     log_level: str = "info"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from cria.api.managing import ModelStatus
+
 Meta = dict[str, int | str | list[str]]
 
 
@@ -18,6 +20,8 @@ class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
     owned_by: str = "cria"
     meta: Meta = {}
     """What else is known: sizes, the file."""
+    status: ModelStatus | None = None
+    """Whether it is loaded."""
 
 
 class ModelList(msgspec.Struct, tag_field="object", tag="list"):

@@ -15,6 +15,7 @@ from cria.cli.lifeline import lifeline_options
 from cria.cli.limit_options import limit_options
 from cria.cli.options import serve_options
 from cria.cli.original_options import original_options
+from cria.cli.pool_options import pool_options
 from cria.cli.progress import make_progress
 from cria.cli.stop_options import stop_options
 from cria.config import ALL_LAYERS, EngineConfig, ModelEntry, ServerConfig
@@ -30,6 +31,7 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @access_options
 @stop_options
 @limit_options
+@pool_options
 @lifeline_options
 @original_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
@@ -63,7 +65,8 @@ def run(spec: str, options: dict[str, Any]) -> None:
         config = msgspec.structs.replace(config, chat_template=source)
     path = resolve(spec, make_progress(spec))
     engine_config = make_config(EngineConfig, {**options, "model_path": str(path)})
-    server.serve(listener, (ModelEntry(engine_config, config),), config, click.echo)
+    entry = ModelEntry(engine_config, config, keep_alive=options["keep_alive"])
+    server.serve(listener, (entry,), config, click.echo)
 
 
 def make_config(kind: type[Config], options: dict[str, Any]) -> Config:

@@ -125,15 +125,17 @@ class EngineLink(ABC):
     def close(self) -> None:
         """End the connection and wait for that; open requests fail with ServerStopping."""
         self._stopping.set()
+        self._was_lost.set()
         if self._transport is not None:
             self._transport.close()
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
         self._fail_all(ServerStopping("The server is shutting down."))
 
-    def wait_lost(self) -> None:
-        """Wait until engines have ended too often; for ever, if they do not."""
+    def wait_lost(self) -> bool:
+        """Wait until engines have ended too often, or for `close`; whether they have."""
         self._was_lost.wait()
+        return not self._stopping.is_set()
 
     @abstractmethod
     def _run(self) -> None:

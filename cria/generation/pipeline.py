@@ -35,7 +35,7 @@ from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink
 from cria.generation.engine_status import EngineStatus
 from cria.generation.heartbeats import Heartbeats
-from cria.generation.ledger import Ledger
+from cria.generation.ledger import OWN_LEDGERS, Ledgers
 from cria.generation.limits import (
     cannot_generate,
     check_length,
@@ -70,13 +70,10 @@ class Generation:
         text: TextSide,
         config: ServerConfig,
         offload: Offload,
-        ledger: Ledger | None = None,
+        ledgers: Ledgers = OWN_LEDGERS,
     ) -> None:
         self._client = client
-        self._ledger = ledger or Ledger()
-        self.ledger_fd = self._ledger.fd
-        """What `join` in other processes needs; -1 if there are none."""
-        self.admission = Admission(config, self._ledger)
+        self.admission = Admission(config, ledgers.queue, callers=ledgers.callers)
         self._tokenizer, self._pieces = text.tokenizer, text.pieces
         self._constraining = Constraining(text.make_compiler)
         self._shaping = Shaping(text.formats, self._constraining, text.tokenizer)
@@ -101,7 +98,12 @@ class Generation:
 
     @classmethod
     def open(
-        cls, engine_config: EngineConfig, server_config: ServerConfig, *, offload: Offload
+        cls,
+        engine_config: EngineConfig,
+        server_config: ServerConfig,
+        *,
+        offload: Offload,
+        ledgers: Ledgers = OWN_LEDGERS,
     ) -> Generation:
         """Start the engine and load the text side; SetupError if the file is no model."""
         environment = engine_environment()
@@ -110,8 +112,7 @@ class Generation:
         client = EngineClient(engine_config, environment, rendezvous)
         client.start()
         config = _with_alias(server_config, engine_config.model_path)
-        ledger = Ledger(server_config.num_workers)
-        generation = cls(client, text, config, offload, ledger)
+        generation = cls(client, text, config, offload, ledgers)
         generation._constraining.prepare()
         generation.model_path = engine_config.model_path
         if rendezvous is not None:
@@ -126,13 +127,13 @@ class Generation:
         server_config: ServerConfig,
         *,
         offload: Offload,
-        ledger: Ledger | None = None,
+        ledgers: Ledgers = OWN_LEDGERS,
     ) -> Generation:
         """Load the text side, and use the engine of another process that has opened it."""
         text = load_text_side(model_path, server_config.chat_template)
         client = EngineGuest(engine_address)
         client.start()
-        generation = cls(client, text, _with_alias(server_config, model_path), offload, ledger)
+        generation = cls(client, text, _with_alias(server_config, model_path), offload, ledgers)
         generation._constraining.prepare()
         generation.model_path = model_path
         return generation
@@ -159,15 +160,14 @@ class Generation:
         if reason is not None:
             raise ModelFileError(reason)
 
-    def wait_lost(self) -> None:
-        """Wait until engines have ended too often; SetupError then, if the server is to end."""
-        self._client.wait_lost()
+    def wait_lost(self) -> bool:
+        """Wait until engines have ended too often, or for `close`; whether they have."""
+        return self._client.wait_lost()
 
     def close(self) -> None:
         """End the engine."""
         self._client.close()
         self._heartbeats.close()
-        self._ledger.close()
 
     def model_card(self) -> ModelCard:
         """What `/v1/models` says."""

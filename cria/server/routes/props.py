@@ -10,18 +10,27 @@ from flask import Blueprint, Response
 from cria.api.chat import ChatCompletionRequest
 from cria.api.server_info import GenerationSettings, Props
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
 from cria.server.answers import SYSTEM_FINGERPRINT, json_response
+from cria.server.loading import MODEL_QUERY, asked_model, with_model
 from cria.server.operations import Operation, describe
 
 
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("props", __name__)
 
     @blueprint.get("/props", strict_slashes=False)
-    @describe(Operation("Describe the model and the defaults of requests.", answer=Props))
+    @describe(
+        Operation(
+            "Describe the model and the defaults of requests.", answer=Props, query=MODEL_QUERY
+        )
+    )
     def props() -> Response:
-        return json_response(msgspec.json.encode(props_of(generation)))
+        def act(generation: Generation) -> Response:
+            return json_response(msgspec.json.encode(props_of(generation)))
+
+        return with_model(models, asked_model(), act)
 
     return blueprint
 
