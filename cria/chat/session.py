@@ -79,8 +79,8 @@ class Session:
             last = time.monotonic()
             self.screen.thinking(piece.thinking)
             if piece.text:
+                text.append(piece.text)  # first: a Ctrl-C may come as soon as it is seen
                 self.screen.answer(piece.text)
-                text.append(piece.text)
             if piece.text or piece.thinking:
                 first = first or last
                 stats.num_pieces += 1

@@ -22,6 +22,7 @@ COMMANDS = {
     "keys": "cria.cli.keys",
     "run": "cria.cli.run",
     "serve": "cria.cli.serve",
+    "show": "cria.cli.show",
 }
 
 MODEL_FILE_CODE = 3

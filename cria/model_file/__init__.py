@@ -4,7 +4,7 @@ llama.cpp aborts the process on many a lie in a file, some of them only at the f
 format: ggml's document `gguf.md`; what llama.cpp makes of it: `gguf.cpp`, `llama-model.cpp`.
 """
 
-from cria.model_file.check import check_model_file
+from cria.model_file.check import check_model_file, check_model_files
 from cria.model_file.header import Header, TensorInfo, read_header
 
-__all__ = ["Header", "TensorInfo", "check_model_file", "read_header"]
+__all__ = ["Header", "TensorInfo", "check_model_file", "check_model_files", "read_header"]

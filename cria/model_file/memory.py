@@ -48,6 +48,8 @@ def memory_needed(
     """For so many sequences of so many tokens; None is one sequence, and a common length."""
     trained = _number(header.of_model("context_length"), COMMON_CONTEXT)
     tokens = (context_size or min(trained, COMMON_CONTEXT)) * (num_slots or 1)
+    if header.of_model("attention.causal") is False:
+        tokens = 0  # a model that only reads keeps nothing
     heads = _number(header.of_model("attention.head_count"), 1)
     groups = _number(header.of_model("attention.head_count_kv"), heads)
     width = _number(header.of_model("embedding_length"), 0)
