@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-Meta = dict[str, int | str | list[str]]
+Meta = dict[str, int | float | str | list[str]]
 
 
 class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
@@ -18,6 +18,8 @@ class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
     owned_by: str = "cria"
     meta: Meta = {}
     """What else is known: sizes, the file."""
+    parent: str | msgspec.UnsetType = msgspec.UNSET
+    """The model that an adapter belongs to."""
 
 
 class ModelList(msgspec.Struct, tag_field="object", tag="list"):

@@ -7,9 +7,10 @@ from itertools import count
 
 import numpy as np
 
+from cria.engine.limits import Limits
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import ScheduledBatch, StepLogprobs
-from cria.engine.scheduler import Limits, Scheduler
+from cria.engine.scheduler import Scheduler
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import NativeError

@@ -19,10 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from cria.engine.compiling import Compiling
 from cria.engine.core import EngineCore
 from cria.engine.embedding_steps import EmbeddingSteps
+from cria.engine.limits import Limits
 from cria.engine.pacing import PrefillPacer
 from cria.engine.peers import OWN_ID, Peers
 from cria.engine.scheduled import ScheduledBatch
-from cria.engine.scheduler import Limits, Scheduler
+from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import NativeError
 from cria.ipc import codec

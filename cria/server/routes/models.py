@@ -44,8 +44,9 @@ def cards(generation: Generation) -> dict[str, ModelCard]:
     not told.
     """
     card, key = generation.model_card(), current_key()
-    names = [name for name in generation.model_ids if key is None or key.may_use(name)]
-    return {name: msgspec.structs.replace(card, id=name) for name in names}
+    found = {name: msgspec.structs.replace(card, id=name) for name in generation.model_ids}
+    found |= generation.adapters.cards(card)
+    return {name: each for name, each in found.items() if key is None or key.may_use(name)}
 
 
 def find_card(known: dict[str, ModelCard], model_id: str) -> ModelCard:
