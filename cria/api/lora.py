@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -39,6 +39,8 @@ LoraChoices = Annotated[list[LoraChoice], Meta(max_length=64)]
 
 class DefaultScales(RequestBody, kw_only=True):
     """What acts on requests that ask for nothing; a bare array stands for `adapters`."""
+
+    ARRAY: ClassVar[str] = "adapters"
 
     adapters: Annotated[list[LoraScale], Meta(max_length=1024)]
     model: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-Meta = dict[str, int | float | str | list[str]]
+Meta = dict[str, int | str | list[str]]
 
 
 class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
@@ -20,6 +20,10 @@ class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
     """What else is known: sizes, the file."""
     parent: str | msgspec.UnsetType = msgspec.UNSET
     """The model that an adapter belongs to."""
+    root: str | msgspec.UnsetType = msgspec.UNSET
+    """An adapter's file."""
+    scale: float | msgspec.UnsetType = msgspec.UNSET
+    """How strongly it acts under this name."""
 
 
 class ModelList(msgspec.Struct, tag_field="object", tag="list"):

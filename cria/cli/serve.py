@@ -10,6 +10,7 @@ import msgspec
 
 from cria.access_key import hashed
 from cria.cli.access_options import access_options
+from cria.cli.adapter_options import adapter_options
 from cria.cli.connection_options import connection_options
 from cria.cli.limit_options import limit_options
 from cria.cli.options import serve_options
@@ -28,6 +29,7 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @access_options
 @stop_options
 @limit_options
+@adapter_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 

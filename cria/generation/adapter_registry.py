@@ -1,6 +1,4 @@
-"""`AdapterRegistry`: the adapters of one model by name and by number, and what a request means by it.
-
-Which adapters act on a request:
+"""`AdapterRegistry`: the adapters of one model, and which of them act on a request.
 
 1. A model's name and an adapter's, `model:name`: that adapter alone, with its own scale.
 2. The field `lora`: those that it lists, and no others. An empty list asks for nothing.
@@ -86,6 +84,8 @@ class AdapterRegistry:
     def choose(self, model: str, lora: Sequence[LoraChoice]) -> AdapterSet:
         """Which adapters act on a request; RequestError names the field that is wrong."""
         named = self.find(model) if model not in self._model_ids else None
+        if named is None and model not in self._model_ids:
+            raise ModelNotFound(model)  # it has gone since the request was looked at first
         if named is not None and lora:
             raise RequestError(
                 "The model's name says which adapter is wanted: leave 'lora' out, or name the "

@@ -62,7 +62,8 @@ class Adapters:
                 base,
                 id=name,
                 parent=model,
-                meta=base.meta | {"root": Path(entry.path).name, "scale": entry.scale},
+                root=Path(entry.path).name,
+                scale=entry.scale,
             )
             for name, model, entry in self._known().names()
         }

@@ -208,9 +208,7 @@ class Generation:
         for each in request.prompt_list():
             prompt = overflow.fit(self._encode_prompt(each, request.suffix))
             prompts.append((prompt, self._display(request, texts, each, prompt)))
-        return self._start(
-            request, prompts, overflow, RunHead.new("cmpl", self._name(request.model))
-        )
+        return self._start(request, prompts, overflow, self._head("cmpl", request.model))
 
     def start_chat(self, request: ChatCompletionRequest) -> Run:
         """Render the conversation and submit all choices."""
@@ -219,7 +217,7 @@ class Generation:
         overflow = self._overflow(request)
         prompt = self.offload(self._encode_chat, request, overflow)
         display = Display(self._token_texts if request.logprobs else None)
-        head = RunHead.new("chatcmpl", self._name(request.model))
+        head = self._head("chatcmpl", request.model)
         run = self._start(request, [(prompt, display)], overflow, head)
         run.warnings += self.text.unused_options(request)
         return run
@@ -234,7 +232,7 @@ class Generation:
             check_length(info, token_ids, f"continuations[{index}]", num_more=0)
         check_num_scored(sum(len(token_ids) - first for token_ids, first, _ in scored))
         run = Run(
-            RunHead.new("score", self._name(request.model)),
+            self._head("score", request.model),
             self._client,
             turn=self._reception.turn(request.priority)._replace(
                 adapters=self.adapters.choose(request.model, request.lora)
@@ -253,9 +251,8 @@ class Generation:
                 run.add_prompt(token_ids, [params], make_output, display)
         return run
 
-    def _name(self, model: str) -> str:
-        """What answers to a request for `model` say of it."""
-        return self.adapters.name_of(model) or self.model_ids[0]
+    def _head(self, prefix: str, model: str) -> RunHead:
+        return RunHead.new(prefix, self.adapters.name_of(model) or self.model_ids[0])
 
     def _check_served(self, model: str | None) -> EngineStatus:
         """The name is right, if there is one, and the engine ready."""
