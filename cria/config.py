@@ -44,6 +44,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     """Sequences that are computed at the same time."""
     num_cells: int | None = None
     """Tokens that the cache holds for all sequences together, where they share one pool."""
+    max_cells: int | None = None
+    """The same at most, where that number is our choice: less than what was too much."""
     num_threads: int | None = None
     num_gpu_layers: int | None = None
     """None: all if there is a GPU; -1: all; 0: none."""
@@ -77,6 +79,15 @@ class EngineConfig(msgspec.Struct, frozen=True):
     """The first and the last layer that they act on; None: all that they have directions for."""
     engine_timeout: float = 30.0
     """Seconds without a sign of life after which the engine process is ended and started again."""
+
+    @property
+    def may_shrink(self) -> bool:
+        """Whether the size of the cache is our choice."""
+        return None in (self.context_size, self.num_slots)
+
+    def with_less_than(self, num_cells: int) -> EngineConfig:
+        """For a machine on which a cache of so many tokens was too large; half of that fits."""
+        return msgspec.structs.replace(self, max_cells=num_cells // 2)
 
 
 class ModelSettings(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from cria.api.decoding import RequestBody
 
 Scale = Annotated[float, Meta(ge=-MAX_SCALE, le=MAX_SCALE)]
 Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-AdapterName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+AdapterName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}(?!\n)$")]
 
 
 class LoraChoice(msgspec.Struct):

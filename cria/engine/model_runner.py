@@ -55,10 +55,8 @@ class ModelRunner:
         self._config, self._model = loaded.config, loaded.model
         self._library = self._model.library
         self.warnings = [*loaded.warnings, *_warnings(self._config, self._model.has_plain_cache)]
-        self._unified = self._is_unified()
         self._pads_streams = self.has_gpu if pads_streams is None else pads_streams
-        self._capacity = self._choose_capacity(pools_cells=self._unified)
-        self._context = Context(self._model, self._context_options())
+        self._context = self._make_context()
         self._adapters = BASE
         loaded.adapters.steer(self._context)
         if loaded.progress_counter is not None:
@@ -250,6 +248,19 @@ class ModelRunner:
                 "fetch or convert it again."
             )
         self._context.clear()
+
+    def _make_context(self, num_tries: int = 5) -> Context:
+        """A smaller one where there is no memory for it after all, if its size is our choice."""
+        self._unified = self._is_unified()
+        self._capacity = self._choose_capacity(pools_cells=self._unified)
+        try:
+            return Context(self._model, self._context_options())
+        except SetupError as error:
+            if num_tries == 1 or not self._config.may_shrink:
+                raise
+            logger.warning("%s Trying half of that.", error)
+        self._config = self._config.with_less_than(self._capacity.num_cells)
+        return self._make_context(num_tries - 1)
 
     def _context_options(self) -> ContextOptions:
         config, gpu = self._config, self.has_gpu

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import openai
 import psutil
 import pytest
+import requests
 
 from cria.native.tiny_model import write_tiny_model
 from tests.adapter_files import (
@@ -180,8 +183,6 @@ def test_what_is_wrong_is_named(
 
 def test_default_scales_can_be_changed(server: RealServer) -> None:
     plain, one = answer(server, "Hi"), answer(server, "Hi", model="tiny:one")
-    import requests
-
     reply = requests.post(f"{server.url}/lora-adapters", json=[{"id": 0, "scale": 1}], timeout=30)
     assert reply.status_code == 200, reply.text
     listed = requests.get(f"{server.url}/lora-adapters", timeout=30).json()
@@ -258,6 +259,36 @@ def test_only_files_below_the_folder_are_loaded(files: Files, server: RealServer
 def test_without_a_folder_nothing_is_loaded(tiny_server: RealServer) -> None:
     reply = tiny_server.post("/v1/load_lora_adapter", {"lora_name": "x", "lora_path": "y"})
     assert reply.status_code == 403
+
+
+def test_several_processes_have_the_same_adapters(files: Files, tmp_path: Path) -> None:
+    lora = ("--lora", str(files.one), "--workers", "2", "--lora-folder", str(files.folder))
+    with RealServer.start(files.model, *OPTIONS, *lora, log=tmp_path / "log") as running:
+
+        def ask(model: str) -> int:
+            body = {"model": model, "prompt": "Hi", "max_tokens": 2}
+            return running.post("/v1/completions", body).status_code
+
+        for _ in range(12):  # each on a connection of its own: some reach the second process
+            wait_for(lambda: ask("tiny:one"), lambda status: status == 200, "both processes")
+        assert {ask("tiny:none") for _ in range(12)} == {404}
+        told = running.post("/v1/load_lora_adapter", {"lora_name": "x", "lora_path": "two.gguf"})
+        assert (told.status_code, "--workers" in told.text) == (400, True)
+
+
+def test_a_bad_adapter_ends_the_start_with_a_sentence(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "bad.gguf").write_bytes(b"algg" + bytes(60))
+    done = subprocess.run(
+        [sys.executable, "-m", "cria", "serve", str(files.model), "--port", "0"]
+        + ["--lora", str(tmp_path / "bad.gguf")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "bad.gguf cannot be used: it is an adapter from before GGUF" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_control_vector_acts_on_everything(files: Files, tmp_path: Path) -> None:
