@@ -12,8 +12,10 @@ from cria.access_key import hashed
 from cria.cli.access_options import access_options
 from cria.cli.adapter_options import adapter_options
 from cria.cli.connection_options import connection_options
+from cria.cli.lifeline import lifeline_options
 from cria.cli.limit_options import limit_options
 from cria.cli.options import serve_options
+from cria.cli.original_options import original_options
 from cria.cli.progress import make_progress
 from cria.cli.stop_options import stop_options
 from cria.config import ALL_LAYERS, EngineConfig, ModelEntry, ServerConfig
@@ -30,6 +32,8 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @stop_options
 @limit_options
 @adapter_options
+@lifeline_options
+@original_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 

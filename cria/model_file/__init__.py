@@ -10,7 +10,7 @@ from cria.model_file.adapter import (
     is_old_adapter,
     read_base,
 )
-from cria.model_file.check import check_model_file
+from cria.model_file.check import check_model_file, check_model_files
 from cria.model_file.control_vector import sum_control_vectors
 from cria.model_file.header import Header, TensorInfo, read_header
 
@@ -20,6 +20,7 @@ __all__ = [
     "TensorInfo",
     "check_adapter_file",
     "check_model_file",
+    "check_model_files",
     "is_old_adapter",
     "read_base",
     "read_header",
