@@ -10,6 +10,7 @@ import msgspec
 
 from cria.access_key import hashed
 from cria.cli.access_options import access_options
+from cria.cli.adapter_options import adapter_options
 from cria.cli.connection_options import connection_options
 from cria.cli.lifeline import lifeline_options
 from cria.cli.limit_options import limit_options
@@ -32,6 +33,7 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @stop_options
 @limit_options
 @pool_options
+@adapter_options
 @lifeline_options
 @original_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:

@@ -25,6 +25,7 @@ from cria.errors import (
     ModelNotFound,
     SetupError,
 )
+from cria.generation.adapters import Adapters, no_vectors
 from cria.generation.admission import Admission
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
 from cria.generation.constraining import Constraining
@@ -89,9 +90,10 @@ class Generation:
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
         self.model_path = ""
+        self.adapters = Adapters(client, config)
         self._reception = Reception(self.admission, self.require_ready, config.queue_timeout)
         self.embeddings = EmbeddingPipeline(
-            client, text, self._reception, offload, self._check_served
+            client, text, self._reception, offload, self._check_embeds
         )
 
     @classmethod
@@ -113,6 +115,9 @@ class Generation:
         generation = cls(client, text, config, offload, ledgers)
         generation._constraining.prepare()
         generation.model_path = engine_config.model_path
+        generation.adapters.adopt(
+            engine_config.adapters, applied=not engine_config.lora_init_without_apply
+        )
         if rendezvous is not None:
             generation.engine_address = rendezvous.address
         return generation
@@ -203,7 +208,7 @@ class Generation:
         for each in request.prompt_list():
             prompt = overflow.fit(self._encode_prompt(each, request.suffix))
             prompts.append((prompt, self._display(request, texts, each, prompt)))
-        return self._start(request, prompts, overflow, RunHead.new("cmpl", self.model_ids[0]))
+        return self._start(request, prompts, overflow, self._head("cmpl", request.model))
 
     def start_chat(self, request: ChatCompletionRequest) -> Run:
         """Render the conversation and submit all choices."""
@@ -212,7 +217,7 @@ class Generation:
         overflow = self._overflow(request)
         prompt = self.offload(self._encode_chat, request, overflow)
         display = Display(self._token_texts if request.logprobs else None)
-        head = RunHead.new("chatcmpl", self.model_ids[0])
+        head = self._head("chatcmpl", request.model)
         run = self._start(request, [(prompt, display)], overflow, head)
         run.warnings += self.text.unused_options(request)
         return run
@@ -227,9 +232,11 @@ class Generation:
             check_length(info, token_ids, f"continuations[{index}]", num_more=0)
         check_num_scored(sum(len(token_ids) - first for token_ids, first, _ in scored))
         run = Run(
-            RunHead.new("score", self.model_ids[0]),
+            self._head("score", request.model),
             self._client,
-            turn=self._reception.turn(request.priority),
+            turn=self._reception.turn(request.priority)._replace(
+                adapters=self.adapters.choose(request.model, request.lora)
+            ),
             offload=self.offload,
         )
         self._heartbeats.add(run)
@@ -244,13 +251,22 @@ class Generation:
                 run.add_prompt(token_ids, [params], make_output, display)
         return run
 
+    def _head(self, prefix: str, model: str) -> RunHead:
+        return RunHead.new(prefix, self.adapters.name_of(model) or self.model_ids[0])
+
     def _check_served(self, model: str | None) -> EngineStatus:
         """The name is right, if there is one, and the engine ready."""
-        if model is not None and model not in self.model_ids:
-            raise ModelNotFound(model)
         status = self._client.status
+        if model is not None and model not in self.model_ids and not self.adapters.knows(model):
+            raise ModelNotFound(model)
         if status.state != "ready":
             raise unavailable(status)
+        return status
+
+    def _check_embeds(self, model: str | None) -> EngineStatus:
+        status = self._check_served(model)
+        if model is not None and model not in self.model_ids:
+            raise no_vectors(model)
         return status
 
     def _require_generator(self, model: str) -> Ready:
@@ -262,6 +278,7 @@ class Generation:
     def _check(self, request: GenerationRequest) -> None:
         """What can be checked without tokenising."""
         self._require_generator(request.model)
+        self.adapters.choose(request.model, request.lora)
         self._tokenizer.check_logit_bias(request.logit_bias)
         self._tokenizer.check_ids(request.stop_token_ids, "stop_token_ids")
         self._tokenizer.check_allowed(
@@ -331,7 +348,9 @@ class Generation:
         run = Run(
             head,
             self._client,
-            turn=self._reception.turn(request.level),
+            turn=self._reception.turn(request.level)._replace(
+                adapters=self.adapters.choose(request.model, request.lora)
+            ),
             service_tier=request.tier_served,
             offload=self.offload,
         )
