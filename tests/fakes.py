@@ -22,7 +22,9 @@ from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
 from cria.config import ModelSettings, ServerConfig
 from cria.errors import ClientGone, EngineUnavailable, ModelNotFound
+from cria.generation.adapters import Adapters
 from cria.generation.admission import Admission
+from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_status import EngineStatus
 from cria.generation.text_tools import TextTools
 from cria.ipc.messages import EngineStats, Ready
@@ -157,6 +159,8 @@ class FakeGeneration:
         self.settings = RequestSettings(ModelSettings())
         self.text = fake_text()
         self.embeddings = FakeEmbeddings()
+        self.adapters = Adapters(EngineGuest("/nowhere"), ServerConfig(aliases=self.model_ids))
+        self.adapters.adopt((), applied=True)
         self.admission = Admission(ServerConfig())
         self._numbers = itertools.count()
 

@@ -54,6 +54,8 @@ class RequestBody(msgspec.Struct, kw_only=True, dict=True):
     """Fields that are refused, unless they hold a value that asks for nothing."""
     NOTED: ClassVar[frozenset[str]] = frozenset()
     """Fields whose type is checked and that change nothing."""
+    ARRAY: ClassVar[str] = ""
+    """The field that a body means that is a bare array; empty: no body may be one."""
 
     @classmethod
     def prepared(cls, fields: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +96,8 @@ Body = TypeVar("Body", bound=RequestBody)
 
 def decode(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
     """The request, and the paths of its fields that are unknown or have no effect."""
+    if kind.ARRAY and body.lstrip()[:1] == b"[":
+        body = b'{"%s": %s}' % (kind.ARRAY.encode(), body)
     fields = _drop_nulls(_parse_object(body), kind)
     refuse_unsupported(fields, kind.UNSUPPORTED)
     fields = kind.prepared(fields)

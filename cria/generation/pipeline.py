@@ -26,6 +26,7 @@ from cria.errors import (
     ModelNotFound,
     SetupError,
 )
+from cria.generation.adapters import Adapters, no_vectors
 from cria.generation.admission import Admission
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
 from cria.generation.constraining import Constraining
@@ -91,9 +92,10 @@ class Generation:
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
         self.model_path = ""
+        self.adapters = Adapters(client, config)
         self._reception = Reception(self.admission, self.require_ready, config.queue_timeout)
         self.embeddings = EmbeddingPipeline(
-            client, text, self._reception, offload, self._check_served, self.settings
+            client, text, self._reception, offload, self._check_embeds, self.settings
         )
 
     @classmethod
@@ -115,6 +117,9 @@ class Generation:
         generation = cls(client, text, config, offload, ledgers)
         generation._constraining.prepare()
         generation.model_path = engine_config.model_path
+        generation.adapters.adopt(
+            engine_config.adapters, applied=not engine_config.lora_init_without_apply
+        )
         if rendezvous is not None:
             generation.engine_address = rendezvous.address
         return generation
@@ -205,7 +210,7 @@ class Generation:
         for each in request.prompt_list():
             prompt = overflow.fit(self._encode_prompt(each, request.suffix))
             prompts.append((prompt, self._display(request, texts, each, prompt)))
-        run = self._start(request, prompts, overflow, RunHead.new("cmpl", self.model_ids[0]))
+        run = self._start(request, prompts, overflow, self._head("cmpl", request.model))
         run.warnings = request.settled.told(run.warnings)
         return run
 
@@ -216,7 +221,7 @@ class Generation:
         overflow = self._overflow(request)
         prompt = self.offload(self._encode_chat, request, overflow)
         display = Display(self._token_texts if request.logprobs else None)
-        head = RunHead.new("chatcmpl", self.model_ids[0])
+        head = self._head("chatcmpl", request.model)
         run = self._start(request, [(prompt, display)], overflow, head)
         run.warnings = request.settled.told(run.warnings + self.text.unused_options(request))
         return run
@@ -231,9 +236,11 @@ class Generation:
             check_length(info, token_ids, f"continuations[{index}]", num_more=0)
         check_num_scored(sum(len(token_ids) - first for token_ids, first, _ in scored))
         run = Run(
-            RunHead.new("score", self.model_ids[0]),
+            self._head("score", request.model),
             self._client,
-            turn=self._reception.turn(request.priority),
+            turn=self._reception.turn(request.priority)._replace(
+                adapters=self.adapters.choose(request.model, request.lora)
+            ),
             offload=self.offload,
         )
         self._heartbeats.add(run)
@@ -248,13 +255,22 @@ class Generation:
                 run.add_prompt(token_ids, [params], make_output, display)
         return run
 
+    def _head(self, prefix: str, model: str) -> RunHead:
+        return RunHead.new(prefix, self.adapters.name_of(model) or self.model_ids[0])
+
     def _check_served(self, model: str | None) -> EngineStatus:
         """The name is right, if there is one, and the engine ready."""
-        if model is not None and model not in self.model_ids:
-            raise ModelNotFound(model)
         status = self._client.status
+        if model is not None and model not in self.model_ids and not self.adapters.knows(model):
+            raise ModelNotFound(model)
         if status.state != "ready":
             raise unavailable(status)
+        return status
+
+    def _check_embeds(self, model: str | None) -> EngineStatus:
+        status = self._check_served(model)
+        if model is not None and model not in self.model_ids:
+            raise no_vectors(model)
         return status
 
     def _require_generator(self, model: str) -> Ready:
@@ -267,6 +283,7 @@ class Generation:
         """The operator's settings, and what can be checked without tokenising."""
         self._require_generator(request.model)
         self.settings.apply(request)
+        self.adapters.choose(request.model, request.lora)
         self._tokenizer.check_logit_bias(request.logit_bias)
         self._tokenizer.check_ids(request.stop_token_ids, "stop_token_ids")
         self._tokenizer.check_allowed(
@@ -276,14 +293,11 @@ class Generation:
     def _encode_prompt(self, prompt: str | list[int], suffix: str | None) -> list[int]:
         if not isinstance(prompt, str):
             self._tokenizer.check_ids(prompt, "prompt")
-        token_ids: list[int]
         if suffix:
-            token_ids = self.offload(self._tokenizer.encode_infill, prompt, suffix)
-        elif isinstance(prompt, str):
-            token_ids = self.offload(self._tokenizer.encode_text, prompt)
-        else:
-            token_ids = prompt
-        return token_ids
+            return list(self.offload(self._tokenizer.encode_infill, prompt, suffix))
+        if isinstance(prompt, str):
+            return list(self.offload(self._tokenizer.encode_text, prompt))
+        return prompt
 
     def _encode_chat(self, request: ChatCompletionRequest, overflow: Overflow) -> Prompt:
         encode = partial(self._encode_conversation, request)
@@ -299,8 +313,8 @@ class Generation:
     def _overflow(self, request: GenerationRequest) -> Overflow:
         info = self._client.status.info
         context_size = MAX_INT32 if info is None else info.context_size
-        most = self.settings.max_prompt_tokens
-        return Overflow(request, context_size, self._tokenizer.begin_id, most)
+        begin_id = self._tokenizer.begin_id
+        return Overflow(request, context_size, begin_id, self.settings.max_prompt_tokens)
 
     def _display(
         self, request: CompletionRequest, texts: TokenTexts | None, given: object, prompt: Prompt
@@ -338,7 +352,9 @@ class Generation:
         run = Run(
             head,
             self._client,
-            turn=self._reception.turn(request.level),
+            turn=self._reception.turn(request.level)._replace(
+                adapters=self.adapters.choose(request.model, request.lora)
+            ),
             service_tier=request.tier_served,
             offload=self.offload,
         )

@@ -33,6 +33,7 @@ from cria.server.hosts import check_host, check_origin, cors_headers, preflight_
 from cria.server.key_ring import KeyRing
 from cria.server.limit_headers import tell_limits
 from cria.server.routes import (
+    adapters,
     anthropic,
     chat,
     completions,
@@ -56,6 +57,7 @@ from cria.server.routes import (
 logger = logging.getLogger(__name__)
 
 RESOURCES = (
+    adapters,
     anthropic,
     chat,
     completions,

@@ -50,9 +50,10 @@ def cards(models: ModelPool) -> dict[str, ModelCard]:
     found: dict[str, ModelCard] = {}
     for model in models.models:
         card = card_of(model)
-        names = [name for name in model.names if key is None or key.may_use(name)]
-        found |= {name: msgspec.structs.replace(card, id=name) for name in names}
-    return found
+        found |= {name: msgspec.structs.replace(card, id=name) for name in model.names}
+        if model.generation is not None:
+            found |= model.generation.adapters.cards(card)
+    return {name: each for name, each in found.items() if key is None or key.may_use(name)}
 
 
 def card_of(model: HostedModel) -> ModelCard:
