@@ -17,6 +17,23 @@ POOLINGS = ("auto", "mean", "cls", "last", "rank")
 ALL_LAYERS = -1
 
 
+class Adapter(msgspec.Struct, frozen=True):
+    """A LoRA adapter, which changes some of a model's weights while it acts."""
+
+    path: str
+    name: str
+    """Requests ask for it by this name, or by `model:name`."""
+    scale: float = 1.0
+    """How strongly it acts on those that do not say otherwise."""
+
+
+class ControlVector(msgspec.Struct, frozen=True):
+    """Directions that are added to what the layers of a model compute, for all requests."""
+
+    path: str
+    scale: float = 1.0
+
+
 class EngineConfig(msgspec.Struct, frozen=True):
     """What the engine process needs to load a model; None leaves the choice to the engine."""
 
@@ -53,6 +70,13 @@ class EngineConfig(msgspec.Struct, frozen=True):
     pooling: str = "auto"
     """How an input becomes one vector; auto is what the model was trained with, else the mean."""
     log_level: str = "info"
+    adapters: tuple[Adapter, ...] = ()
+    """Numbered in this order, from 0."""
+    lora_init_without_apply: bool = False
+    """They act on no request that does not ask for them."""
+    control_vectors: tuple[ControlVector, ...] = ()
+    control_vector_layers: tuple[int, int] | None = None
+    """The first and the last layer that they act on; None: all that they have directions for."""
     engine_timeout: float = 30.0
     """Seconds without a sign of life after which the engine process is ended and started again."""
 
@@ -149,6 +173,10 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """A Jinja source that is used instead of the model's own templates."""
     settings: ModelSettings = ModelSettings()
     """Defaults, forced values and limits of the requests to a model."""
+    max_loaded_models: int | None = None
+    """Models in memory at the same time; None: as many as fit."""
+    lora_folder: str | None = None
+    """Below it are the adapters that callers may load; None: they may load none."""
     exit_on_crash_loop: bool = False
     """End the server when engines have ended too often, instead of waiting for some minutes."""
     log_level: str = "info"

@@ -15,10 +15,11 @@ import pytest
 from cria.config import EngineConfig
 from cria.engine.batching import MAX_FILLERS, MAX_REPEATS, PaddedBatching
 from cria.engine.capacity import CACHE_SHARE
+from cria.engine.limits import Limits
 from cria.engine.loaded_model import LoadedModel
 from cria.engine.model_runner import ModelRunner
 from cria.engine.pacing import PrefillPacer
-from cria.engine.scheduler import Limits, Scheduler
+from cria.engine.scheduler import Scheduler
 from cria.engine.shifting import without_oldest_half
 from cria.engine.slots import Capacity, SlotPool
 from cria.errors import ModelFileError, NativeError, SetupError
