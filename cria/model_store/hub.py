@@ -12,7 +12,7 @@ import msgspec
 
 from cria.errors import ModelFileError, SetupError
 from cria.model_store.download import Remote, fetch_files
-from cria.model_store.hub_messages import Failure, HubFile, decode
+from cria.model_store.hub_messages import Failure, HubFile, Listing, decode
 from cria.model_store.places import Progress, models_folder
 from cria.model_store.quants import choose
 from cria.model_store.specs import HubSpec, is_private_line
@@ -79,13 +79,14 @@ def _ask(spec: HubSpec) -> list[HubFile]:
     return answer.files
 
 
-def _answer_of(repository: str) -> msgspec.Struct:
+def _answer_of(repository: str) -> Listing | Failure:
     command = [sys.executable, "-m", "cria.model_store.hub_child", repository]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_SECONDS
         )
-        return decode(done.stdout)
+        answer: Listing | Failure = decode(done.stdout)
+        return answer
     except subprocess.TimeoutExpired:
         return Failure("unreachable", "it took too long")
     except (msgspec.DecodeError, UnicodeDecodeError):

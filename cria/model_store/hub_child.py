@@ -1,7 +1,7 @@
 """The process that asks Hugging Face's hub what a repository has: `python -m ... ORG/REPO`.
 
-It is a process of its own, because the server's changes the standard library, which the hub's client
-does not expect. It writes one line of JSON (`Listing` or `Failure`) to its standard output.
+It is a process of its own, because the server's changes the standard library, which the hub's
+client does not expect. It writes one line of JSON (`Listing` or `Failure`) to its standard output.
 The token comes from HF_TOKEN alone, the hub's address from HF_ENDPOINT.
 """
 

@@ -1,7 +1,7 @@
 """Models that Ollama has fetched, used where they lie: `ollama:name[:tag]`.
 
-A manifest lists layers by their checksums; one of them is the model's GGUF file. Nothing of Ollama's
-is ever changed.
+A manifest lists layers by their checksums; one of them is the model's GGUF file. Nothing of
+Ollama's is ever changed.
 """
 
 from __future__ import annotations
