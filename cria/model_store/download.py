@@ -1,7 +1,8 @@
 """Files from web servers into a draft: broken off, gone on with, checked, and only then there.
 
 1. What has come of a file stays in its draft's folder, with what the server said of it. The next
-   try asks for the rest, on the condition (`If-Range`) that the file is still the same (RFC 9110, 14).
+   try asks for the rest, on the condition (`If-Range`) that the file is still the same (RFC 9110,
+   section 14).
 2. A server's word about a size is taken once, and everything later is held against it.
 3. The first file of a split set appears last, so that a set is there as a whole or not at all.
 """
@@ -13,7 +14,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     import requests
 
 COPY_BYTES = 1024 * 1024
+RECEIVE_BYTES = 64 * 1024
+"""What is lost at most when a connection ends."""
 MAX_REDIRECTS = 10
 TIMEOUTS = (10.0, 60.0)
 """Seconds to connect, and of silence."""
@@ -67,6 +70,10 @@ class Told(msgspec.Struct, frozen=True):
     validator: str
 
 
+class NoModel(ModelFileError):
+    """What came is not what was wanted; going on with it would not help."""
+
+
 class Interrupted(Exception):
     """The server or the way to it failed; the next try may do better."""
 
@@ -78,8 +85,12 @@ def fetch_files(remotes: Sequence[Remote], target: Path, report: Progress) -> No
         with drafted(target, resume=True) as draft:
             # Another process may have fetched it, while this one has waited for its turn.
             if not target.exists():
-                _fetch_all(remotes, draft.parent, report)
-                _check(draft, remotes)
+                try:
+                    _fetch_all(remotes, draft.parent, report)
+                    _check(draft, remotes)
+                except NoModel:
+                    shutil.rmtree(draft.parent)
+                    raise
                 for remote in remotes[1:]:
                     flush(draft.parent / remote.file_name)
                     os.replace(draft.parent / remote.file_name, target.parent / remote.file_name)
@@ -114,18 +125,17 @@ def _check_space(folder: Path, needed: int) -> None:
 
 def _check(draft: Path, remotes: Sequence[Remote]) -> None:
     """What cannot be served is not kept, nor gone on with."""
+    for remote in remotes:
+        _check_sum(remote, draft.parent / remote.file_name)
     try:
-        for remote in remotes:
-            _check_sum(remote, draft.parent / remote.file_name)
         check_model_file(draft)
-    except ModelFileError:
-        shutil.rmtree(draft.parent)
-        raise
+    except ModelFileError as error:
+        raise NoModel(str(error)) from error
 
 
 def _check_sum(remote: Remote, path: Path) -> None:
     if remote.sha256 is not None and checksum(path) != remote.sha256:
-        raise ModelFileError(f"{remote.shown} has a wrong checksum; it was not kept.")
+        raise NoModel(f"{remote.shown} has a wrong checksum; it was not kept.")
 
 
 def checksum(path: Path) -> str:
@@ -207,7 +217,7 @@ def _receive(
         file.truncate(start)
         file.seek(start)
         try:
-            for block in response.iter_content(COPY_BYTES):
+            for block in response.iter_content(RECEIVE_BYTES):
                 if done == 0:
                     _check_magic(block, response, remote)
                 file.write(block)
@@ -222,7 +232,7 @@ def _receive(
 def _check_magic(block: bytes, response: requests.Response, remote: Remote) -> None:
     if not block.startswith(MAGIC):
         kind = shown_name(response.headers.get("Content-Type", "of no type"))
-        raise ModelFileError(
+        raise NoModel(
             f"{remote.shown} is not a GGUF file ({kind}); a page for people may stand in its place."
         )
 
@@ -255,6 +265,16 @@ def _told_file(path: Path) -> Path:
 
 
 # What servers say.
+
+
+def patiently(ask: Callable[[], requests.Response]) -> requests.Response:
+    """Ask again if that was interrupted, some times."""
+    for failures in range(1, MAX_FAILURES):
+        try:
+            return ask()
+        except Interrupted:
+            time.sleep(WAIT_SECONDS * failures)
+    return ask()
 
 
 def open_remote(url: str, headers: Mapping[str, str]) -> requests.Response:

@@ -46,7 +46,8 @@ def kept_models() -> list[Kept]:
 def remove(name: str) -> Kept:
     """Delete a model's files, and what is left of fetching it.
 
-    ModelFileError if it is none of ours, or cannot be removed. Whoever serves it goes on: what is mapped stays until it is let go.
+    ModelFileError if it is none of ours, or cannot be removed. Whoever serves it goes on: what is
+    mapped stays until it is let go.
     """
     kept = next((each for each in kept_models() if name in (each.name, str(each.path))), None)
     if kept is None:

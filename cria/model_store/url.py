@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -19,6 +20,7 @@ from cria.model_store.download import (
     fetch_files,
     length_of,
     open_remote,
+    patiently,
 )
 from cria.model_store.places import Progress, models_folder
 from cria.model_store.specs import UrlSpec, is_private_line
@@ -91,7 +93,7 @@ def _measured(spec: UrlSpec, name: str) -> Remote:
     is_given = name == spec.file_name
     url = spec.url if is_given else parts._replace(path=f"{folder}/{quote(name)}").geturl()
     try:
-        with open_remote(url, {"Range": "bytes=0-0"}) as response:
+        with patiently(partial(open_remote, url, {"Range": "bytes=0-0"})) as response:
             span = content_range(response.headers)
             is_part = response.status_code == 206 and span is not None
             num_bytes = span[2] if is_part and span else length_of(response.headers)
