@@ -25,11 +25,13 @@ import msgspec
 from cria.convert import check_installed, convert
 from cria.drafts import drafted
 from cria.errors import ModelFileError
+from cria.legacy import LegacyOptions, as_gguf
 from cria.model_file import check_model_file
 
 Progress = Callable[[int, int], None]
 
 DEFAULT_MODEL = "smollm2"
+NO_OPTIONS = LegacyOptions()
 COPY_BYTES = 1024 * 1024
 POLL_SECONDS = 0.2
 
@@ -82,14 +84,17 @@ KNOWN_MODELS: dict[str, Fetchable] = {
 }
 
 
-def resolve(spec: str, report: Progress) -> Path:
-    """The file that a model's name or path means, fetched if need be."""
+def resolve(spec: str, report: Progress, legacy: LegacyOptions = NO_OPTIONS) -> Path:
+    """The file that a model's name or path means, fetched or converted if need be."""
     if spec in KNOWN_MODELS:
+        if legacy:
+            raise ModelFileError(f"{legacy.named()}: only for files from before GGUF.")
         return fetch(KNOWN_MODELS[spec], models_folder(), report)
     path = Path(spec).expanduser()
     if not path.exists() and not os.path.lexists(path) and not _looks_like_path(spec):
         known = ", ".join(sorted(KNOWN_MODELS))
         raise ModelFileError(f"There is no file {spec} and no model of that name; known: {known}.")
+    path = as_gguf(path, models_folder() / "converted", report, legacy)
     check_model_file(path)
     return path.absolute()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -11,11 +12,13 @@ import msgspec
 from cria.access_key import hashed
 from cria.cli.access_options import access_options
 from cria.cli.connection_options import connection_options
+from cria.cli.legacy_options import legacy_options, legacy_settings
 from cria.cli.limit_options import limit_options
 from cria.cli.options import serve_options
 from cria.cli.progress import make_progress
 from cria.cli.stop_options import stop_options
 from cria.config import ALL_LAYERS, EngineConfig, ModelEntry, ServerConfig
+from cria.legacy import is_legacy
 from cria.model_store import DEFAULT_MODEL, KNOWN_MODELS, resolve
 
 Config = TypeVar("Config", EngineConfig, ServerConfig)
@@ -28,10 +31,11 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @access_options
 @stop_options
 @limit_options
+@legacy_options
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 
-    MODEL is a GGUF file, the first file of a split set, or a known name; without it the default
+    MODEL is a GGUF file, the first file of a split set, a llama model from before GGUF, or a known name; without it the default
     model is fetched and served.
     """
     spec = choose_model(model, model_option)
@@ -57,7 +61,8 @@ def run(spec: str, options: dict[str, Any]) -> None:
     if options["chat_template_file"] is not None:
         source = server.read_template(options["chat_template_file"])
         config = msgspec.structs.replace(config, chat_template=source)
-    path = resolve(spec, make_progress(spec))
+    verb = "Converting" if is_legacy(Path(spec).expanduser()) else "Fetching"
+    path = resolve(spec, make_progress(spec, verb), legacy_settings(options))
     engine_config = make_config(EngineConfig, {**options, "model_path": str(path)})
     server.serve(listener, (ModelEntry(engine_config, config),), config, click.echo)
 
