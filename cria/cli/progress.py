@@ -1,4 +1,7 @@
-"""How far a fetch or a conversion is, on standard error: a bar on a terminal, a few plain lines elsewhere."""
+"""How far a fetch or a conversion is, on standard error.
+
+A bar on a terminal, a few plain lines elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 def command(model: str | None, model_option: str | None, **options: Any) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API.
 
-    MODEL is a GGUF file, the first file of a split set, a llama model from before GGUF, or a known name; without it the default
-    model is fetched and served.
+    MODEL is a GGUF file, the first file of a split set, a llama model from before GGUF, or a known
+    name; without it the default model is fetched and served.
     """
     spec = choose_model(model, model_option)
     options = {**options, **gpu_settings(**take(options, "use_gpu", "num_gpu_layers"))}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ FLOATS = {0: "<f4", 1: "<f2"}
 NAME = re.compile(r"(?:layers|blk)\.(0|[1-9][0-9]{0,2})\.([a-z0-9_.]+\.weight)\.lora([AB])")
 ROTATED = ("attn_q.weight", "attn_k.weight")
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ def _add(pairs: dict[str, dict[str, Stored]], tensor: Stored, rank: int) -> None
         )
     if tensor.shape[0] != rank or tensor.num_bytes > MAX_TENSOR_BYTES:
         raise BadFile(
-            f"the tensor {tensor.name} is {tensor.shape[0]} x {tensor.shape[1]}, and the rank {rank}"
+            f"the tensor {tensor.name} is {tensor.shape[0]} x {tensor.shape[1]}, "
+            f"and the rank {rank}"
         )
     pair = pairs.setdefault(f"blk.{match[1]}.{known}", {})
     if match[3] in pair:
@@ -163,7 +164,7 @@ def read_matrix(file: BinaryIO, tensor: Stored) -> Array:
     source.seek(tensor.start)
     data = source.take(tensor.num_bytes, f"the data of {tensor.name}")
     matrix: Array = np.frombuffer(data, dtype=FLOATS[tensor.type.number])
-    if not bool(np.isfinite(matrix).all()):  # type: ignore[arg-type]  # floats of two sizes
+    if not bool(np.isfinite(matrix).all()):
         raise BadFile(f"the tensor {tensor.name} has values that are no numbers")
     return matrix.reshape(tensor.shape[::-1])
 
@@ -179,7 +180,7 @@ def _reordered(name: str, rows: Array, header: Header) -> Array:
 
 
 def consecutive(rows: Array, num_heads: int) -> Array:
-    """Hugging Face rotates value i of a head with value i + half of it, llama.cpp 2i with 2i + 1."""
+    """Hugging Face rotates value i with the one half a head later, llama.cpp 2i with 2i + 1."""
     width = rows.shape[1]
     parted = rows.reshape(num_heads, 2, -1, width)
     return parted.swapaxes(1, 2).reshape(-1, width)

@@ -83,7 +83,8 @@ def narrowed(scales: Blocks) -> tuple[Blocks, int]:
 def parted(values: Blocks) -> Blocks:
     """From neighbours in a byte to the two halves of a block, low nibbles first."""
     each = np.stack((values & 15, values >> 4), axis=2).reshape(len(values), -1)
-    return each[:, :HALVES] | (each[:, HALVES:] << 4)
+    halves: Blocks = each[:, :HALVES] | (each[:, HALVES:] << 4)
+    return halves
 
 
 def stored_type(number: int, version: int) -> StoredType:

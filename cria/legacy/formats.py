@@ -29,10 +29,12 @@ class Format:
     """Whether a tensor's data begins at a multiple of 32 bytes."""
 
 
-FORMATS = {
+FORMATS: dict[tuple[bytes, int | None], Format] = {
     (b"lmgg", None): Format("ggml", 1, has_scores=False, is_aligned=False),
     (b"fmgg", 1): Format("ggmf", 1, is_aligned=False),
-    **{(b"tjgg", version): Format(f"ggjt v{version}", version) for version in (1, 2, 3)},
+    (b"tjgg", 1): Format("ggjt v1", 1),
+    (b"tjgg", 2): Format("ggjt v2", 2),
+    (b"tjgg", 3): Format("ggjt v3", 3),
 }
 
 

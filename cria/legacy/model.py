@@ -142,7 +142,8 @@ def check_space(model: LegacyModel, folder: Path) -> None:
 def notes_on(model: LegacyModel) -> list[str]:
     """What an operator should know."""
     notes = [
-        f"{model.assumed.sentence()}; --trained-context, --rms-eps and --rope-freq-base say otherwise."
+        f"{model.assumed.sentence()}; "
+        "--trained-context, --rms-eps and --rope-freq-base say otherwise."
     ]
     if not model.vocabulary.has_scores:
         notes.append(
@@ -226,13 +227,13 @@ def write_tensor(file: BinaryIO, tensor: Stored, sink: BinaryIO) -> Iterator[tup
     left = tensor.num_bytes
     while left:
         piece = buffer[: min(left, len(buffer))]
-        if source.read_into(memoryview(piece)) < len(piece):
+        if source.read_into(piece.data) < len(piece):
             raise BadFile("the file has become shorter while it was read")
         num_tiny = 0
         if recoding is None:
-            sink.write(memoryview(piece))
+            sink.write(piece.data)
         else:
             blocks, num_tiny = recoding.apply(piece.reshape(-1, block_bytes))
-            sink.write(memoryview(np.ascontiguousarray(blocks)).cast("B"))
+            sink.write(np.ascontiguousarray(blocks).data)
         left -= len(piece)
         yield len(piece), num_tiny
