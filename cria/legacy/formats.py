@@ -41,6 +41,8 @@ FORMATS: dict[tuple[bytes, int | None], Format] = {
 def format_of(magic: bytes, version: int | None) -> Format:
     """BadFile if there is no such version; the oldest format has none."""
     found = FORMATS.get((magic, version))
+    if magic not in MODEL_MAGICS:
+        raise BadFile("it is no llama model from before GGUF")
     if found is None:
         known = sorted(v for m, v in FORMATS if m == magic and v is not None)
         name = magic[::-1].decode()
