@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from cria.access_key import AccessKey
@@ -15,6 +17,23 @@ POOLINGS = ("auto", "mean", "cls", "last", "rank")
 ALL_LAYERS = -1
 
 
+class Adapter(msgspec.Struct, frozen=True):
+    """A LoRA adapter, which changes some of a model's weights while it acts."""
+
+    path: str
+    name: str
+    """Requests ask for it by this name, or by `model:name`."""
+    scale: float = 1.0
+    """How strongly it acts on those that do not say otherwise."""
+
+
+class ControlVector(msgspec.Struct, frozen=True):
+    """Directions that are added to what the layers of a model compute, for all requests."""
+
+    path: str
+    scale: float = 1.0
+
+
 class EngineConfig(msgspec.Struct, frozen=True):
     """What the engine process needs to load a model; None leaves the choice to the engine."""
 
@@ -25,6 +44,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     """Sequences that are computed at the same time."""
     num_cells: int | None = None
     """Tokens that the cache holds for all sequences together, where they share one pool."""
+    max_cells: int | None = None
+    """The same at most, where that number is our choice: less than what was too much."""
     num_threads: int | None = None
     num_gpu_layers: int | None = None
     """None: all if there is a GPU; -1: all; 0: none."""
@@ -49,8 +70,41 @@ class EngineConfig(msgspec.Struct, frozen=True):
     pooling: str = "auto"
     """How an input becomes one vector; auto is what the model was trained with, else the mean."""
     log_level: str = "info"
+    adapters: tuple[Adapter, ...] = ()
+    """Numbered in this order, from 0."""
+    lora_init_without_apply: bool = False
+    """They act on no request that does not ask for them."""
+    control_vectors: tuple[ControlVector, ...] = ()
+    control_vector_layers: tuple[int, int] | None = None
+    """The first and the last layer that they act on; None: all that they have directions for."""
     engine_timeout: float = 30.0
     """Seconds without a sign of life after which the engine process is ended and started again."""
+
+    @property
+    def may_shrink(self) -> bool:
+        """Whether the size of the cache is our choice."""
+        return None in (self.context_size, self.num_slots)
+
+    def with_less_than(self, num_cells: int) -> EngineConfig:
+        """For a machine on which a cache of so many tokens was too large; half of that fits."""
+        return msgspec.structs.replace(self, max_cells=num_cells // 2)
+
+
+class ModelSettings(msgspec.Struct, frozen=True):
+    """What the operator says about requests to one model, by the names of the API's fields."""
+
+    system_prompt: str | None = None
+    """Put in front of conversations that have no system message."""
+    defaults: dict[str, Any] = {}
+    """For fields that a request leaves out."""
+    forced: dict[str, Any] = {}
+    """For fields whatever a request says."""
+    max_tokens: int | None = None
+    """Of one answer; a larger wish becomes this."""
+    max_prompt_tokens: int | None = None
+    """Of one prompt; a longer one is refused."""
+    max_choices: int | None = None
+    """Sequences that one request may have generated."""
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
@@ -117,6 +171,12 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """The same, of prompts and answers together."""
     chat_template: str | None = None
     """A Jinja source that is used instead of the model's own templates."""
+    settings: ModelSettings = ModelSettings()
+    """Defaults, forced values and limits of the requests to a model."""
+    max_loaded_models: int | None = None
+    """Models in memory at the same time; None: as many as fit."""
+    lora_folder: str | None = None
+    """Below it are the adapters that callers may load; None: they may load none."""
     exit_on_crash_loop: bool = False
     """End the server when engines have ended too often, instead of waiting for some minutes."""
     log_level: str = "info"
@@ -128,3 +188,8 @@ class ModelEntry(msgspec.Struct, frozen=True):
     engine: EngineConfig
     server: ServerConfig
     """What concerns the model, such as its names; the rest is the same for all models."""
+    pinned: bool = False
+    """Loaded at the start, and never unloaded for another one."""
+    keep_alive: float | None = None
+    """Seconds without a request after which it is unloaded; 0: at once; None: when another one
+    needs the memory."""

@@ -59,16 +59,23 @@ class RequestError(CriaError):
 class ContextLengthExceeded(RequestError):
     """The prompt alone fills the context; clients match the words of this message.
 
-    `made_of` says in words what the prompt is, if that is more than the field `param`.
+    `made_of` says in words what the prompt is, if that is more than the field `param`; `what` is
+    too small for it.
     """
 
     def __init__(
-        self, num_prompt_tokens: int, context_size: int, *, param: str, made_of: str = ""
+        self,
+        num_prompt_tokens: int,
+        context_size: int,
+        *,
+        param: str,
+        made_of: str = "",
+        what: str = "context",
     ) -> None:
         made_of = made_of or param
         self.num_prompt_tokens, self.context_size = num_prompt_tokens, context_size
         super().__init__(
-            f"This model's maximum context length is {context_size} tokens. However, your "
+            f"This model's maximum {what} length is {context_size} tokens. However, your "
             f"{made_of} resulted in {num_prompt_tokens} tokens. Please reduce the length of the "
             f"{made_of}. (context_length_exceeded: prompt is too long)",
             param=param,

@@ -16,12 +16,15 @@ from cria.api.embeddings import EmbeddingRequest
 from cria.api.events import ChoiceDelta, ChoiceFinished, Event
 from cria.api.extras import Extras
 from cria.api.models import ModelCard
+from cria.api.request_settings import RequestSettings
 from cria.api.rerank import RerankRequest
 from cria.api.score import ScoreRequest
 from cria.api.usage import Usage
-from cria.config import ServerConfig
+from cria.config import ModelSettings, ServerConfig
 from cria.errors import ClientGone, EngineUnavailable, ModelNotFound
+from cria.generation.adapters import Adapters
 from cria.generation.admission import Admission
+from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_status import EngineStatus
 from cria.generation.text_tools import TextTools
 from cria.ipc.messages import EngineStats, Ready
@@ -153,8 +156,11 @@ class FakeGeneration:
         self.refusal: Exception | None = None
         self.engine = EngineStatus("ready", 1.0, READY)
         self.runs: list[FakeRun] = []
+        self.settings = RequestSettings(ModelSettings())
         self.text = fake_text()
         self.embeddings = FakeEmbeddings()
+        self.adapters = Adapters(EngineGuest("/nowhere"), ServerConfig(aliases=self.model_ids))
+        self.adapters.adopt((), applied=True)
         self.admission = Admission(ServerConfig())
         self._numbers = itertools.count()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import select
 import subprocess
@@ -34,7 +35,25 @@ class RealServer:
     @contextmanager
     def start(cls, model: Path, *options: str, log: Path) -> Iterator[RealServer]:
         """Start on a free port, wait until it is ready, end it afterwards."""
-        command = [sys.executable, "-m", "cria", "serve", str(model), "--port", "0", *options]
+        command = ["cria", "serve", str(model), "--port", "0", *options]
+        with cls.run(command, log) as running:
+            yield running
+
+    @classmethod
+    @contextmanager
+    def start_models(
+        cls, models: list[dict[str, Any]], log: Path, **settings: Any
+    ) -> Iterator[RealServer]:
+        """The same with several models: see `tests.serve_models`."""
+        told = json.dumps({"models": models, "server": settings})
+        with cls.run(["tests.serve_models", told], log) as running:
+            yield running
+
+    @classmethod
+    @contextmanager
+    def run(cls, words: list[str], log: Path) -> Iterator[RealServer]:
+        """A module with arguments that says where it serves."""
+        command = [sys.executable, "-m", *words]
         with log.open("w") as errors:
             process = subprocess.Popen(
                 command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=errors, text=True

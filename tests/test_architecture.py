@@ -51,6 +51,7 @@ UNTESTED = {
     "cli/options.py",
     "cli/stop_options.py",
     "cli/params.py",
+    "cli/pool_options.py",
     "cli/architectures.py",
     "ipc/messages.py",
     # Compared field by field with the C side whenever the library is loaded.

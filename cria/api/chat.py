@@ -13,6 +13,7 @@ from cria.api.conversation import (
     can_be_continued,
     check_calls,
     check_strictly,
+    has_instructions,
     hints,
 )
 from cria.api.generation_request import NumTopLogprobs, TokenLimit, check_token_limit
@@ -145,8 +146,17 @@ class ChatCompletionRequest(ReasoningFields, kw_only=True):
         return self.max_tokens if newer is None else newer
 
     def template_messages(self) -> list[dict[str, Any]]:
-        """The conversation as a chat template reads it."""
-        return as_template_messages(self.messages)
+        """The conversation as a chat template reads it, with the operator's words in front."""
+        said = as_template_messages(self.messages)
+        if self.system_prompt is None or has_instructions(self.messages):
+            return said
+        return [{"role": "system", "content": self.system_prompt}, *said]
+
+    @property
+    def system_prompt(self) -> str | None:
+        """The operator's, for conversations that have none of their own."""
+        prompt: str | None = self.__dict__.get("system_prompt")
+        return prompt
 
     @property
     def continues_last(self) -> bool:

@@ -63,6 +63,11 @@ def as_template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return made
 
 
+def has_instructions(messages: Sequence[Message]) -> bool:
+    """Whether any of them is the system's or the developer's."""
+    return any(isinstance(message, (SystemMessage, DeveloperMessage)) for message in messages)
+
+
 def hints(messages: Sequence[Message]) -> Iterator[str]:
     """Paths of what messages and their parts hold that changes nothing."""
     for index, message in enumerate(messages):

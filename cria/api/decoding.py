@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
 from typing import Any, ClassVar, TypeVar
@@ -26,13 +26,36 @@ MAX_WARNING_LENGTH = 100
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-class RequestBody(msgspec.Struct, kw_only=True):
-    """Base of all requests; the two tables say what becomes of fields that have no effect."""
+class Settled(msgspec.Struct, frozen=True):
+    """What the server's own settings have made of a request."""
+
+    filled: frozenset[str] = frozenset()
+    """Paths of what it says now, and did not say so when it came."""
+    overruled: tuple[str, ...] = ()
+    """Paths of what it said in vain."""
+
+    def told(self, warnings: Iterable[str]) -> tuple[str, ...]:
+        """The warnings for its client: nothing about fields that it has not sent."""
+        others = (path for path in warnings if path not in self.filled)
+        return tuple(dict.fromkeys((*self.overruled, *others)))
+
+
+UNSETTLED = Settled()
+
+
+class RequestBody(msgspec.Struct, kw_only=True, dict=True):
+    """Base of all requests; the two tables say what becomes of fields that have no effect.
+
+    Beside its fields a request knows which of them were sent, and what was made of it: no body can
+    say that.
+    """
 
     UNSUPPORTED: ClassVar[Mapping[str, Refusal]] = {}
     """Fields that are refused, unless they hold a value that asks for nothing."""
     NOTED: ClassVar[frozenset[str]] = frozenset()
     """Fields whose type is checked and that change nothing."""
+    ARRAY: ClassVar[str] = ""
+    """The field that a body means that is a bare array; empty: no body may be one."""
 
     @classmethod
     def prepared(cls, fields: dict[str, Any]) -> dict[str, Any]:
@@ -51,12 +74,30 @@ class RequestBody(msgspec.Struct, kw_only=True):
     def check_strictly(self) -> None:
         """Raise for what only strict mode refuses, beside fields that are unknown."""
 
+    @property
+    def given(self) -> frozenset[str]:
+        """The fields that were sent, by their names on the wire."""
+        names: frozenset[str] = self.__dict__.get("given", frozenset())
+        return names
+
+    @property
+    def settled(self) -> Settled:
+        """What the server's settings have made of it."""
+        settled: Settled = self.__dict__.get("settled", UNSETTLED)
+        return settled
+
+    def note(self, **facts: object) -> None:
+        """Remember what no field holds: `given`, `settled`."""
+        self.__dict__.update(facts)
+
 
 Body = TypeVar("Body", bound=RequestBody)
 
 
 def decode(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
     """The request, and the paths of its fields that are unknown or have no effect."""
+    if kind.ARRAY and body.lstrip()[:1] == b"[":
+        body = b'{"%s": %s}' % (kind.ARRAY.encode(), body)
     fields = _drop_nulls(_parse_object(body), kind)
     refuse_unsupported(fields, kind.UNSUPPORTED)
     fields = kind.prepared(fields)
@@ -64,6 +105,7 @@ def decode(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
         request = msgspec.convert(fields, kind, str_keys=True)
     except msgspec.ValidationError as error:
         raise kind.explain(fields) or request_error(str(error), fields, kind) from None
+    request.note(given=frozenset(fields))
     return request, _warnings(fields, request)
 
 
@@ -134,7 +176,7 @@ def _drop_nulls(fields: dict[str, Any], kind: type[RequestBody]) -> dict[str, An
 def _warnings(fields: dict[str, Any], request: RequestBody) -> tuple[str, ...]:
     paths = [name for name in fields if name in request.NOTED]
     paths += islice(request.without_effect(), MAX_WARNINGS)
-    for path in _unknown_fields(fields, request, ""):
+    for path in unknown_fields(fields, request):
         if path in request.UNSUPPORTED:
             continue
         paths.append(printable(path))
@@ -143,25 +185,25 @@ def _warnings(fields: dict[str, Any], request: RequestBody) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _unknown_fields(raw: Any, made: Any, path: str) -> Iterator[str]:
+def unknown_fields(raw: Any, made: Any, path: str = "") -> Iterator[str]:
     """Walk what was sent beside what was made of it: a key without a field is unknown."""
     if isinstance(made, msgspec.Struct):
-        attributes = _attributes(type(made))
+        known = attributes(type(made))
         for name, value in raw.items():
-            if name in attributes:
-                child = getattr(made, attributes[name])
+            if name in known:
+                child = getattr(made, known[name])
                 if isinstance(child, (msgspec.Struct, list)):
-                    yield from _unknown_fields(value, child, f"{path}{name}.")
+                    yield from unknown_fields(value, child, f"{path}{name}.")
             elif value is not None and name != made.__struct_config__.tag_field:
                 yield path + name
     elif made and not isinstance(made[0], int):  # token ids may be many
         for index, (value, child) in enumerate(zip(raw, made, strict=True)):
             if isinstance(child, msgspec.Struct):
-                yield from _unknown_fields(value, child, f"{path[:-1]}[{index}].")
+                yield from unknown_fields(value, child, f"{path[:-1]}[{index}].")
 
 
 @cache
-def _attributes(kind: type[msgspec.Struct]) -> dict[str, str]:
+def attributes(kind: type[msgspec.Struct]) -> dict[str, str]:
     """Attributes by their name on the wire."""
     return dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
 

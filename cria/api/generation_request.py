@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from cria.api.head import Choice
+from cria.api.lora import LoraChoices
 from cria.api.overflow import OverflowPolicy, OverflowWish, TokenCount, check_overflow
 from cria.api.sampling_fields import MAX_INT32, SamplingFields
 from cria.errors import RequestError
@@ -70,6 +71,8 @@ class GenerationRequest(SamplingFields, kw_only=True):
     """Keep so many of the prompt's last tokens; -1: as many as there is room for."""
     n_keep: TokenCount | None = None
     """Tokens at the start that are kept when others are cut; -1 is the whole prompt."""
+    lora: LoraChoices = msgspec.field(default_factory=list)
+    """The adapters that act, and no others; empty: those that act by default."""
     timings: bool = False
     """Answer with what the time was spent on."""
     return_token_ids: bool = False

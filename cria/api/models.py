@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from cria.api.managing import ModelStatus
+
 Meta = dict[str, int | str | list[str]]
 
 
@@ -18,6 +20,14 @@ class ModelCard(msgspec.Struct, frozen=True, tag_field="object", tag="model"):
     owned_by: str = "cria"
     meta: Meta = {}
     """What else is known: sizes, the file."""
+    status: ModelStatus | msgspec.UnsetType = msgspec.UNSET
+    """Whether it is loaded."""
+    parent: str | msgspec.UnsetType = msgspec.UNSET
+    """The model that an adapter belongs to."""
+    root: str | msgspec.UnsetType = msgspec.UNSET
+    """An adapter's file."""
+    scale: float | msgspec.UnsetType = msgspec.UNSET
+    """How strongly it acts under this name."""
 
 
 class ModelList(msgspec.Struct, tag_field="object", tag="list"):

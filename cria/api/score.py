@@ -12,6 +12,7 @@ from cria.api.decoding import RequestBody
 from cria.api.generation_request import MAX_CHOICES
 from cria.api.head import Choice, ResponseHead
 from cria.api.logprobs import CompletionLogprobs, ScoredToken, completion_logprobs, finite
+from cria.api.lora import LoraChoices
 from cria.api.token_input import TokenIds
 from cria.api.usage import Usage, UsageObject, usage_object
 from cria.errors import RequestError
@@ -29,6 +30,8 @@ class ScoreRequest(RequestBody, kw_only=True):
     continuations: Annotated[list[Text | TokenIds], Meta(min_length=1, max_length=MAX_CHOICES)]
     logprobs: bool = False
     """Show the tokens too."""
+    lora: LoraChoices = msgspec.field(default_factory=list)
+    """As for completions."""
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
     user: str | None = None
 

@@ -40,8 +40,7 @@ OTHER_SERVERS: Mapping[str, Refusal] = {
     "include_stop_str_in_output": Refusal((False,)),
     "t_max_predict_ms": Refusal((0, -1)),
     # What is computed, and what is answered.
-    "lora": Refusal(),
-    "lora_path": Refusal(),
+    "lora_path": Refusal(reason="send 'lora' with the adapter's name instead"),
     "n_probs": Refusal((0,)),
     "prompt_logprobs": Refusal((0, False)),
     "n_discard": Refusal((0,), reason="a shift of the context drops half of what is not kept"),

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 
 from cria.bench.connection import connect, path_of
-from cria.bench.events import EventStream, StreamError, error_message
+from cria.bench.events import ChunkStream
 from cria.bench.messages import Job, Trace
+from cria.client.event_stream import StreamError, error_message
 
 READ_BYTES = 64 * 1024
 MAX_ERROR_BYTES = 64 * 1024
@@ -58,7 +59,7 @@ def _read(
     on_text: Callable[[], object] | None,
 ) -> None:
     """Read until `[DONE]`; a stream that ends before is not whole."""
-    stream = EventStream()
+    stream = ChunkStream()
     while not stream.done:
         data = response.read1(READ_BYTES)
         now = time.monotonic() - zero

@@ -1,25 +1,9 @@
-"""A server's URL: checked, without secrets, and as a connection."""
+"""A connection to a server, by the root of its API (`client.address`)."""
 
 from __future__ import annotations
 
 import http.client
 from urllib.parse import urlsplit
-
-from cria.errors import SetupError
-
-
-def root_of(url: str) -> str:
-    """Scheme, host, port and path of the API's root; without `/v1`, user names and queries."""
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        port = parts.port
-    except ValueError as error:
-        raise SetupError(f"{url!r} is not the URL of a server: {error}.") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SetupError(f"{url!r} is not the URL of a server, such as http://127.0.0.1:3000.")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
-    return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{path}"
 
 
 def connect(root: str, timeout: float) -> http.client.HTTPConnection:
@@ -33,7 +17,3 @@ def connect(root: str, timeout: float) -> http.client.HTTPConnection:
 
 def path_of(root: str, path: str) -> str:
     return urlsplit(root).path + path
-
-
-def headers_for(api_key: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {api_key}"} if api_key else {}

@@ -1,4 +1,4 @@
-"""`EventStream`: the bytes of an answer, in whatever pieces they come, to the chunks in it.
+"""`ChunkStream`: the bytes of an answer, in whatever pieces they come, to the chunks in it.
 
 Every event is decoded, with msgspec, which takes about a microsecond: less than the call that reads
 it from the socket.
@@ -10,13 +10,7 @@ from typing import Any
 
 import msgspec
 
-MAX_EVENT_BYTES = 4 * 1024 * 1024
-"""More without the end of an event is no event stream."""
-MAX_REASON = 300
-
-
-class StreamError(Exception):
-    """The answer is not a whole and good stream; the message says why."""
+from cria.client.event_stream import EventStream, StreamError, error_message, shown
 
 
 class Choice(msgspec.Struct):
@@ -43,33 +37,20 @@ class Chunk(msgspec.Struct):
 _decode = msgspec.json.Decoder(Chunk).decode
 
 
-class EventStream:
-    """Server-sent events as the standard has them: lines end with LF or CR LF."""
+class ChunkStream:
+    """One answer."""
 
     def __init__(self) -> None:
-        self.done = False
-        self._rest = b""
-        self._data: list[bytes] = []
+        self._events = EventStream()
+
+    @property
+    def done(self) -> bool:
+        """The answer is whole."""
+        return self._events.done
 
     def feed(self, data: bytes) -> list[Chunk]:
-        """The chunks that these bytes complete; what follows `[DONE]` is ignored."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) + sum(map(len, self._data)) > MAX_EVENT_BYTES:
-            raise StreamError(f"an event has more than {MAX_EVENT_BYTES} bytes")
-        return [chunk for line in lines if (chunk := self._take(line)) is not None]
-
-    def _take(self, line: bytes) -> Chunk | None:
-        """A blank line ends an event; other fields than `data`, and comments, mean nothing here."""
-        if line.startswith(b"data:"):
-            self._data.append(line[5:].strip())
-            return None
-        if self.done or not self._data or line not in (b"", b"\r"):
-            return None
-        payload, self._data = b"\n".join(self._data), []
-        if payload == b"[DONE]":
-            self.done = True
-            return None
-        return parse_chunk(payload)
+        """The chunks that these bytes complete."""
+        return [parse_chunk(payload) for payload in self._events.feed(data)]
 
 
 def parse_chunk(payload: bytes) -> Chunk:
@@ -81,23 +62,3 @@ def parse_chunk(payload: bytes) -> Chunk:
     if chunk.error is not None:
         raise StreamError(error_message(payload))
     return chunk
-
-
-def error_message(body: bytes) -> str:
-    """The sentence in an error object, whichever of the usual forms it has; else the body."""
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return shown(body)
-    if isinstance(found, dict):
-        found = found.get("error") or found.get("detail") or found.get("message") or found
-    if isinstance(found, dict):
-        found = found.get("message") or found
-    return shown(str(found).encode())
-
-
-def shown(data: bytes) -> str:
-    """For a message: one line of bounded length."""
-    text = " ".join(data[: 4 * MAX_REASON].decode("utf-8", "replace").split())
-    text = "".join(char if char.isprintable() else "?" for char in text)
-    return text[:MAX_REASON] + "..." if len(text) > MAX_REASON else text

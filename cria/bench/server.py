@@ -9,14 +9,15 @@ import time
 import msgspec
 
 from cria.bench import client
-from cria.bench.connection import connect, headers_for, path_of
-from cria.bench.events import error_message
+from cria.bench.connection import connect, path_of
 from cria.bench.messages import Job, Outcome
 from cria.bench.pool import WorkerPool, num_processes
 from cria.bench.prompts import make_arrivals, make_body, make_long_prompt, make_prompts
 from cria.bench.results import Run
 from cria.bench.settings import Load, Settings
 from cria.bench.statistics import summarize
+from cria.client.address import headers_for
+from cria.client.event_stream import error_message
 from cria.errors import SetupError
 
 ASK_SECONDS = 30.0

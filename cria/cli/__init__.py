@@ -17,9 +17,12 @@ from cria.errors import CriaError, ModelFileError
 
 COMMANDS = {
     "bench": "cria.cli.bench",
+    "chat": "cria.cli.chat",
     "convert": "cria.cli.convert",
     "keys": "cria.cli.keys",
+    "run": "cria.cli.run",
     "serve": "cria.cli.serve",
+    "show": "cria.cli.show",
 }
 
 MODEL_FILE_CODE = 3

@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from cria.bench import plot, report
-from cria.bench.connection import root_of
 from cria.bench.engine_limit import EngineLimit
 from cria.bench.pool import WorkerPool
 from cria.bench.results import Results, Run, Subject, failures, save
@@ -20,6 +19,7 @@ from cria.bench.server import Server, find_model
 from cria.bench.settings import Load, Settings
 from cria.cli.bench_options import bench_options
 from cria.cli.progress import make_progress
+from cria.client.address import root_of
 from cria.config import EngineConfig
 from cria.errors import SetupError
 from cria.model_store import resolve

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cria.cli.params import Architecture, FloatRange, GpuLayers, StorePath, TensorSplit, Word
+from cria.cli.params import FloatRange, GpuLayers, StorePath, TensorSplit, Word
 from cria.config import (
     CACHE_TYPES,
     FLASH_ATTENTION,
@@ -283,20 +283,13 @@ SUPERVISION = (
     ),
 )
 
-ORIGINAL = (
+MODEL = (
     option(
         "model_option",
         "--model",
         metavar="MODEL",
         also=("CRIA_MODEL_PATH",),
         help="The same as the argument MODEL.",
-    ),
-    option(
-        "--model-architecture",
-        "-a",
-        type=Architecture(),
-        expose_value=False,
-        help="Accepted from users of the original; the file itself names its architecture.",
     ),
 )
 
@@ -309,7 +302,7 @@ SERVE_OPTIONS = (
     *TEMPLATE,
     *RESPONSES,
     *SUPERVISION,
-    *ORIGINAL,
+    *MODEL,
 )
 
 

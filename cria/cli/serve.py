@@ -3,52 +3,78 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 
 from cria.access_key import hashed
 from cria.cli.access_options import access_options
+from cria.cli.adapter_options import adapter_options
 from cria.cli.connection_options import connection_options
 from cria.cli.legacy_options import legacy_options, legacy_settings
+from cria.cli.lifeline import lifeline_options
 from cria.cli.limit_options import limit_options
 from cria.cli.options import serve_options
+from cria.cli.original_options import original_options
+from cria.cli.pool_options import pool_options
 from cria.cli.progress import make_progress
 from cria.cli.stop_options import stop_options
-from cria.config import ALL_LAYERS, EngineConfig, ModelEntry, ServerConfig
-from cria.legacy import is_legacy
-from cria.model_store import DEFAULT_MODEL, KNOWN_MODELS, resolve
+from cria.cli.wishes import ServeCommand, Wish, choose_models, config_option, make_wishes
+from cria.config import ALL_LAYERS, Adapter, EngineConfig, ModelEntry, ModelSettings, ServerConfig
+from cria.errors import SetupError
+from cria.legacy import adapter_as_gguf, is_legacy
+from cria.model_store import converted_folder, resolve
+
+if TYPE_CHECKING:
+    from cria.cli.config_file import ConfigFile
 
 Config = TypeVar("Config", EngineConfig, ServerConfig)
 
 
-@click.command("serve", short_help="Serve a model over HTTP.")
-@click.argument("model", required=False)
+@click.command("serve", cls=ServeCommand, short_help="Serve models over HTTP.")
+@click.argument("models", metavar="[MODEL]...", nargs=-1)
 @serve_options
+@config_option
 @connection_options
 @access_options
 @stop_options
 @limit_options
 @legacy_options
-def command(model: str | None, model_option: str | None, **options: Any) -> None:
-    """Serve MODEL over HTTP, behind the OpenAI API.
+@pool_options
+@adapter_options
+@lifeline_options
+@original_options
+def command(
+    models: tuple[str, ...],
+    model_option: str | None,
+    config_file: ConfigFile | None,
+    **options: Any,
+) -> None:
+    """Serve MODEL over HTTP, behind the OpenAI API; several, each by its name.
 
-    MODEL is a GGUF file, the first file of a split set, a llama model from before GGUF, or a known
-    name; without it the default model is fetched and served.
+    MODEL is a GGUF file, the first file of a split set, a llama model from before GGUF, a known
+    name, or the name of a model in the --config file; without any, all of that file, or the default
+    model, which is fetched.
     """
-    spec = choose_model(model, model_option)
-    options = {**options, **gpu_settings(**take(options, "use_gpu", "num_gpu_layers"))}
-    check_batch(options["batch_size"], options["ubatch_size"])
-    check_cache(options["kv_layout"], options["num_cells"])
+    names = choose_models(models, model_option, config_file)
+    wishes = make_wishes(names, options, config_file)
+    wishes = [wish._replace(options=settled(wish.options)) for wish in wishes]
     options["keys"] = tuple(map(hashed, options["api_keys"]))
     os.environ.pop("CRIA_API_KEY", None)  # or every child process would have the keys
-    options["aliases"] = model_names(spec, options["aliases"])
-    run(spec, options)
+    run(wishes, options)
 
 
-def run(spec: str, options: dict[str, Any]) -> None:
+def settled(options: dict[str, Any]) -> dict[str, Any]:
+    """What options mean together; UsageError if they contradict each other."""
+    check_batch(options["batch_size"], options["ubatch_size"])
+    check_cache(options["kv_layout"], options["num_cells"])
+    return {**options, **gpu_settings(**take(options, "use_gpu", "num_gpu_layers"))}
+
+
+def run(wishes: Sequence[Wish], options: dict[str, Any]) -> None:
     """The address first, then the model: fetching may take minutes, a wrong port shows at once."""
     # Not before this line: importing it changes the standard library.
     from cria.server import serve as server
@@ -58,13 +84,53 @@ def run(spec: str, options: dict[str, Any]) -> None:
     server.check_access(config)
     listener = server.bind(config.host, config.port)
     server.check_setup()
-    if options["chat_template_file"] is not None:
-        source = server.read_template(options["chat_template_file"])
-        config = msgspec.structs.replace(config, chat_template=source)
-    verb = "Converting" if is_legacy(Path(spec).expanduser()) else "Fetching"
-    path = resolve(spec, make_progress(spec, verb), legacy_settings(options))
-    engine_config = make_config(EngineConfig, {**options, "model_path": str(path)})
-    server.serve(listener, (ModelEntry(engine_config, config),), config, click.echo)
+    own = [server_config(wish, config, server.read_template) for wish in wishes]
+    entries = tuple(map(make_entry, wishes, own))
+    if len(entries) == 1:
+        config = own[0]
+    server.serve(listener, entries, config, click.echo)
+
+
+def server_config(
+    wish: Wish, config: ServerConfig, read_template: Callable[[str], str]
+) -> ServerConfig:
+    """Of one model; SetupError if its template or its settings cannot be used."""
+    path = wish.options["chat_template_file"]
+    template = None if path is None else read_template(path)
+    check_settings(wish)
+    own = {name: wish.options[name] for name in ("max_queue", "max_queue_tokens", "queue_timeout")}
+    return msgspec.structs.replace(
+        config, aliases=wish.aliases, chat_template=template, settings=wish.settings, **own
+    )
+
+
+def check_settings(wish: Wish) -> None:
+    """SetupError for a default or a forced value that no request could have."""
+    if wish.settings == ModelSettings():
+        return
+    from cria.api.request_settings import RequestSettings
+    from cria.api.setting_values import WrongSetting
+
+    try:
+        RequestSettings(wish.settings)
+    except WrongSetting as error:
+        raise SetupError(f"{wish.told_in} {error}") from error
+
+
+def make_entry(wish: Wish, config: ServerConfig) -> ModelEntry:
+    """With the model's file, which is fetched or converted if need be."""
+    verb = "Converting" if is_legacy(Path(wish.spec).expanduser()) else "Fetching"
+    path = resolve(wish.spec, make_progress(wish.spec, verb), legacy_settings(wish.options))
+    adapters = tuple(as_today(each, path) for each in wish.options["adapters"])
+    options = {**wish.options, "model_path": str(path), "adapters": adapters}
+    engine = make_config(EngineConfig, options)
+    return ModelEntry(engine, config, pinned=wish.pinned, keep_alive=wish.options["keep_alive"])
+
+
+def as_today(adapter: Adapter, base: Path) -> Adapter:
+    """One from before GGUF is converted, once; its name stays."""
+    path = adapter_as_gguf(Path(adapter.path), converted_folder(), base)
+    return msgspec.structs.replace(adapter, path=str(path))
 
 
 def make_config(kind: type[Config], options: dict[str, Any]) -> Config:
@@ -74,20 +140,6 @@ def make_config(kind: type[Config], options: dict[str, Any]) -> Config:
 
 def take(options: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: options[name] for name in names}
-
-
-def choose_model(argument: str | None, option: str | None) -> str:
-    """MODEL may be given in two ways, but not in both; the variables stand behind either."""
-    source = click.get_current_context().get_parameter_source("model_option")
-    on_command_line = source is click.core.ParameterSource.COMMANDLINE
-    if argument and option and on_command_line:
-        raise click.UsageError("Give the model once, as MODEL or as --model.")
-    return argument or option or DEFAULT_MODEL
-
-
-def model_names(spec: str, aliases: tuple[str, ...]) -> tuple[str, ...]:
-    """A known model answers to its known name too."""
-    return (*aliases, spec) if spec in KNOWN_MODELS and spec not in aliases else aliases
 
 
 def gpu_settings(use_gpu: bool | None, num_gpu_layers: int | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import time
 import msgspec
 
 from cria.config import EngineConfig
+from cria.engine.adapter_orders import AdapterOrders
 from cria.engine.compiling import Compiling
 from cria.engine.core import EngineCore
 from cria.engine.embedder import Embedder, warnings_of
@@ -99,7 +100,9 @@ def serve(
     # Half of the longest pause is for prompts, half for embeddings.
     embeddings = EmbeddingSteps(embedder, loaded.make_pacer(share=0.5))
     steps = runner if hooks is None else FaultyRunner(runner, hooks)
-    EngineCore(scheduler, steps, peers, embeddings, compiling, Vitals(pulse)).run_forever()
+    core = EngineCore(scheduler, steps, peers, embeddings, compiling, Vitals(pulse))
+    core.adapters = AdapterOrders(loaded, runner if isinstance(runner, ModelRunner) else None)
+    core.run_forever()
     return 0
 
 

@@ -11,7 +11,7 @@ def find_cache_limit(pool: SlotPool, sequence: Sequence, prefix: Prefix) -> Cach
     """What ended `prefix`, what `pool` matched for the sequence; to be asked before `pool.take`."""
     if not pool.min_shared:
         return CacheLimit(CacheLimitReason.DISABLED, 0)
-    slot, length = pool.longest_match(sequence.reusable[:-1])
+    slot, length = pool.longest_match(sequence.reusable[:-1], sequence.adapters)
     return CacheLimit(_reason(pool, sequence, prefix, (slot, length)), length)
 
 

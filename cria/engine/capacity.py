@@ -41,6 +41,7 @@ def choose_capacity(
     slots = config.num_slots or (DEFAULT_SLOTS_GPU if machine.has_gpu else DEFAULT_SLOTS_CPU)
     context = config.context_size or min(training_context or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     affordable = int(machine.free_bytes * CACHE_SHARE / max(bytes_per_cell, 1))
+    affordable = min(affordable, config.max_cells or affordable)
     per_slot = min(MIN_CONTEXT, context) if pools_cells else context
     if config.num_slots is None:
         slots = max(1, min(slots, affordable // per_slot))

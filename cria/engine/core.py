@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Protocol
 
+from cria.adapter_set import AdapterSet
 from cria.engine.compiling import Compiling
 from cria.engine.embedding_steps import EmbeddingSteps
 from cria.engine.peers import Peers
@@ -19,7 +21,15 @@ from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Tokens
 from cria.engine.vitals import Vitals
 from cria.errors import BrokenContext, NativeError
-from cria.ipc.messages import Cancel, Embed, FinishReason, Submit
+from cria.ipc.messages import (
+    AdapterLoaded,
+    Cancel,
+    Embed,
+    FinishReason,
+    LoadAdapter,
+    Submit,
+    UnloadAdapter,
+)
 from cria.ipc.transport import PeerGone
 
 logger = logging.getLogger(__name__)
@@ -49,6 +59,32 @@ class Runner(Protocol):
         """What went wrong with single sequences of the finished step, by request id."""
 
 
+class Adapters(Protocol):
+    """The adapters that are loaded: `AdapterOrders`; called while nothing is computed."""
+
+    def carry_out(self, order: LoadAdapter | UnloadAdapter) -> AdapterLoaded | None:
+        """Load or let go; the answer, if there is to be one."""
+
+    def tidy(self, is_used: Callable[[int], bool]) -> None:
+        """Free what was to go and is not used."""
+
+    def why_not(self, adapters: AdapterSet) -> str | None:
+        """What is wrong with a set that a sequence wants."""
+
+
+class NoAdapters:
+    """Of an engine without any."""
+
+    def carry_out(self, order: LoadAdapter | UnloadAdapter) -> AdapterLoaded | None:
+        return AdapterLoaded(order.request_id, "This engine takes no adapters.")
+
+    def tidy(self, is_used: Callable[[int], bool]) -> None:
+        """There is nothing."""
+
+    def why_not(self, adapters: AdapterSet) -> str | None:
+        return "there are no adapters" if adapters else None
+
+
 class EngineCore:
     """One scheduler, one runner, and the front processes that ask."""
 
@@ -61,6 +97,8 @@ class EngineCore:
         compiling: Compiling,
         vitals: Vitals | None = None,
     ) -> None:
+        self.adapters: Adapters = NoAdapters()
+        """To be set before the first step, if there are any."""
         self._scheduler = scheduler
         self._runner = runner
         self._peers = peers
@@ -84,6 +122,7 @@ class EngineCore:
         """Receive, schedule, start; keep the books and send what is ready meanwhile; finish."""
         self._vitals.beat()
         self._receive()
+        self.adapters.tidy(self._uses)
         began = time.monotonic()
         batch = self._scheduler.schedule(began)
         if batch.is_empty:
@@ -144,16 +183,23 @@ class EngineCore:
                 self._submit(message)
             elif isinstance(message, Embed):
                 self._embeddings.submit(message)
-            else:
+            elif isinstance(message, Cancel):
                 self._cancel(message)
+            elif (answer := self.adapters.carry_out(message)) is not None:
+                self._peers.answer(answer)
         for compiled in self._compiling.take(wait=is_idle):
             if compiled.matcher is None:
                 self._scheduler.refuse(compiled.message, compiled.reason, FinishReason.REFUSED)
             else:
                 self._scheduler.submit(compiled.message, compiled.arrival, compiled.matcher)
 
+    def _uses(self, adapter_id: int) -> bool:
+        return self._scheduler.uses(adapter_id) or not self._compiling.is_idle
+
     def _submit(self, message: Submit) -> None:
-        if message.sampling_params.grammar:
+        if reason := self.adapters.why_not(message.adapters):
+            self._scheduler.refuse(message, reason, FinishReason.ERROR)
+        elif message.sampling_params.grammar:
             self._compiling.submit(message, time.monotonic())
         else:
             self._scheduler.submit(message, time.monotonic())

@@ -141,6 +141,7 @@ class Embedder:
         options = self._options(shared, sequence_size)
         self._check_memory(options)
         context = EmbeddingContext(self._model, options)
+        self._loaded.adapters.steer(context)
         if (counter := self._loaded.progress_counter) is not None:
             context.count_progress(counter)
         if context.is_causal != self._is_causal:

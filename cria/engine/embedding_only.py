@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from cria.engine.limits import Limits
 from cria.engine.loaded_model import LoadedModel
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import NO_LOGPROBS, ScheduledBatch, StepLogprobs
-from cria.engine.scheduler import Limits
 from cria.engine.slots import Capacity, SlotPool
 from cria.errors import NativeError
 from cria.ipc.messages import Ready

@@ -33,7 +33,7 @@ def find_leader(
     gains = [
         (common_length(other.prompt, sequence.reusable) - other.num_computed_tokens, other)
         for other in prefilling
-        if other.order < sequence.order
+        if other.order < sequence.order and other.adapters == sequence.adapters
     ]
     gain, leader = max(gains, key=lambda pair: pair[0], default=(0, None))
     return leader if gain >= min_shared else None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from cria.config import EngineConfig
 from cria.constraint.compiler import GrammarCompiler
+from cria.engine.adapter_shelf import AdapterShelf
 from cria.engine.pacing import PrefillPacer
 from cria.ipc.messages import Ready
 from cria.model_file import check_model_file
@@ -28,12 +29,14 @@ class LoadedModel:
         """Load it; SetupError says why that is impossible."""
         self.config = config
         check_model_file(config.model_path)
+        self.adapters = AdapterShelf(config)
         self.progress_counter: memoryview | None = None
         """8 bytes that contexts count their progress in, if anybody wants to know."""
         self._library = library.load()
         self._gpus = devices.gpus(self._library)
         self._options = self._model_options()
         self.model = Model(self._library, config.model_path, self._options, on_progress)
+        self.adapters.load_all(self.model)
 
     @property
     def has_gpu(self) -> bool:
@@ -96,6 +99,8 @@ class LoadedModel:
             warnings=warnings,
             kv_layout=kv_layout,
             can_generate=self.model.has_decoder,
+            adapters=list(self.config.adapters),
+            lora_init_without_apply=self.config.lora_init_without_apply,
         )
 
     def _model_options(self) -> ModelOptions:

@@ -11,15 +11,16 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
+from cria.adapter_set import BASE, AdapterSet
 from cria.config import EngineConfig
 from cria.engine.batching import Batching, PaddedBatching
 from cria.engine.capacity import Machine, choose_capacity
 from cria.engine.constrained_rows import ConstrainedRows
 from cria.engine.ending import NAN_TOKEN, NO_TOKEN
+from cria.engine.limits import Limits
 from cria.engine.loaded_model import LoadedModel
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import NO_LOGPROBS, ScheduledBatch, StepLogprobs
-from cria.engine.scheduler import Limits
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import ModelFileError, SetupError
@@ -54,10 +55,10 @@ class ModelRunner:
         self._config, self._model = loaded.config, loaded.model
         self._library = self._model.library
         self.warnings = [*loaded.warnings, *_warnings(self._config, self._model.has_plain_cache)]
-        self._unified = self._is_unified()
         self._pads_streams = self.has_gpu if pads_streams is None else pads_streams
-        self._capacity = self._choose_capacity(pools_cells=self._unified)
-        self._context = Context(self._model, self._context_options())
+        self._context = self._make_context()
+        self._adapters = BASE
+        loaded.adapters.steer(self._context)
         if loaded.progress_counter is not None:
             self._context.count_progress(loaded.progress_counter)
         self._batching = self._layout(self._context, self._capacity.num_slots)
@@ -137,9 +138,16 @@ class ModelRunner:
             self._request_ids[sequence.slot] = sequence.request_id
         for prefix in batch.prefixes:
             self._batching.take_over(prefix)
+        if batch.adapters != self._adapters:
+            self.use_adapters(batch.adapters)
         self._rows = self._batching.write(batch)
         if self.has_gpu:
             self._context.submit(self._batching.batch)
+
+    def use_adapters(self, adapters: AdapterSet) -> None:
+        """From the next step on; costs some milliseconds if they are others than before."""
+        self._loaded.adapters.apply(self._context, adapters)
+        self._adapters = adapters
 
     def finish(self, batch: ScheduledBatch) -> Tokens:
         """The tokens that were chosen, in the order of `batch.sampling_slots`.
@@ -240,6 +248,19 @@ class ModelRunner:
                 "fetch or convert it again."
             )
         self._context.clear()
+
+    def _make_context(self, num_tries: int = 5) -> Context:
+        """A smaller one where there is no memory for it after all, if its size is our choice."""
+        self._unified = self._is_unified()
+        self._capacity = self._choose_capacity(pools_cells=self._unified)
+        try:
+            return Context(self._model, self._context_options())
+        except SetupError as error:
+            if num_tries == 1 or not self._config.may_shrink:
+                raise
+            logger.warning("%s Trying half of that.", error)
+        self._config = self._config.with_less_than(self._capacity.num_cells)
+        return self._make_context(num_tries - 1)
 
     def _context_options(self) -> ContextOptions:
         config, gpu = self._config, self.has_gpu

@@ -24,6 +24,7 @@ import msgspec
 
 from cria.ipc import codec
 from cria.ipc.messages import (
+    AdapterLoaded,
     Cancel,
     Embed,
     Embedded,
@@ -126,7 +127,7 @@ class Peers:
         for number, share in shares.items():
             self._deliver(number, share)
 
-    def answer(self, embedded: Embedded) -> None:
+    def answer(self, embedded: Embedded | AdapterLoaded) -> None:
         """Tell the peer whose request it was; PeerGone if that is the main one, and it is gone."""
         number = embedded.request_id >> ID_BITS
         own = msgspec.structs.replace(embedded, request_id=embedded.request_id & OWN_ID)

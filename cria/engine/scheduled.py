@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cria.adapter_set import BASE, AdapterSet
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Prefix, Tokens
 from cria.logprobs import TokenLogprobs
@@ -49,6 +50,8 @@ class ScheduledBatch(NamedTuple):
     decodes: Tokens
     """Slots of the sequences that get one more token each, rising."""
     prefills: list[Prefill]
+    adapters: AdapterSet = BASE
+    """Of all of its sequences."""
 
     @property
     def is_empty(self) -> bool:

@@ -8,7 +8,8 @@ like one that is being computed waits for it, and takes the common part over.
 A sequence is admitted when a slot is free and the cells for its prompt are; those that it will
 need later are not set aside. When they run out, idle slots are evicted first, then the running
 sequence that is last in order is preempted: it waits again, and is computed again. So does one
-that shifts its context, without its oldest tokens.
+that shifts its context, without its oldest tokens. A step is of one set of adapters
+(`adapter_groups`).
 
 Knows no clock, no socket and no llama.cpp.
 """
@@ -18,15 +19,17 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Collection
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cria.engine.adapter_groups import AdapterGroups
 from cria.engine.cache_limit import find_cache_limit
 from cria.engine.counters import Counters
 from cria.engine.decoding import DecodingSet
 from cria.engine.ending import ending_of, why_refused
 from cria.engine.leaders import must_wait
+from cria.engine.limits import Limits
 from cria.engine.outbox import Outbox
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import NO_LOGPROBS, Prefill, ScheduledBatch, StepLogprobs
@@ -44,18 +47,6 @@ CELLS_AHEAD = 64
 be a waste."""
 
 _order = attrgetter("order")
-
-
-class Limits(NamedTuple):
-    """What there is; all in tokens."""
-
-    context_size: int
-    """Of one sequence."""
-    batch_size: int
-    """Of one step."""
-    vocab_size: int
-    num_scored_rows: int = 128
-    """Rows of logits of one step, beside those from which tokens are chosen."""
 
 
 class Scheduler:
@@ -78,7 +69,7 @@ class Scheduler:
         self._pacer = pacer
         self._waiting = WaitingQueue()
         self._prefilling: list[Sequence] = []
-        self._decoding = DecodingSet(limits.vocab_size, end_of_generation)
+        self._groups = AdapterGroups(limits.vocab_size, end_of_generation)
         self._by_id: dict[int, Sequence] = {}
         self._admitted: list[Sequence] = []
         self._prefixes: list[Prefix] = []
@@ -126,15 +117,23 @@ class Scheduler:
         self._now = now
         for sequence in self._waiting.expired(now):
             self._finish(sequence, FinishReason.EXPIRED)
+        self._groups.next_step()
         self._make_room_for_decodes()
         self._admit()
+        if self._groups.is_empty:
+            self._groups.next_turn()
         prefills = self._choose_prefills()
-        while not prefills and not self._decoding and self._prefilling:
+        while not prefills and not self._decoding and (running := self._running()):
             # Each holds a part of the cells, and none can go on: fewer have to share them.
-            self._preempt(max(self._prefilling, key=_order))
+            if not self._groups.is_empty:
+                self._preempt(max(running, key=_order))
+            if self._groups.is_empty:
+                self._groups.next_turn()
+                self._make_room_for_decodes()
             prefills = self._choose_prefills()
         batch = ScheduledBatch(
-            self._ended, self._admitted, self._prefixes, self._decoding.slots, prefills
+            *(self._ended, self._admitted, self._prefixes, self._decoding.slots, prefills),
+            adapters=self._groups.adapters,
         )
         if not batch.is_empty:
             self._ended, self._admitted, self._prefixes = [], [], []
@@ -176,12 +175,12 @@ class Scheduler:
 
     def fail(self, batch: ScheduledBatch, reason: str) -> None:
         """End the sequences of this batch, whose cells are lost, with an error."""
-        for sequence in self._sequences_of(batch):
+        for sequence in self._groups.of_batch(batch):
             self._finish(sequence, FinishReason.ERROR, error=reason, keep=False)
 
     def fail_youngest(self, batch: ScheduledBatch, reason: str) -> None:
         """The same for the last in order; the others of the batch are computed again."""
-        *others, youngest = sorted(self._sequences_of(batch), key=_order)
+        *others, youngest = sorted(self._groups.of_batch(batch), key=_order)
         self._finish(youngest, FinishReason.ERROR, error=reason, keep=False)
         for sequence in others:
             self._requeue(sequence, SequenceEvent.PREEMPTED, keep=False)
@@ -199,20 +198,27 @@ class Scheduler:
     def stats(self) -> EngineStats:
         """The counters as they are now."""
         return self.counters.stats(
-            num_running=len(self._prefilling) + len(self._decoding),
+            num_running=len(self._prefilling) + self._groups.num_decoding,
             num_waiting=len(self._waiting),
             num_used_cells=self.pool.cells.num_busy,
             num_cached_cells=self.pool.num_cached_cells,
         )
 
-    def _sequences_of(self, batch: ScheduledBatch) -> list[Sequence]:
-        decodes = [self._decoding[slot] for slot in batch.decodes.tolist()]
-        return [*decodes, *(work.sequence for work in batch.prefills)]
+    def uses(self, adapter_id: int) -> bool:
+        """Whether a sequence needs the adapter."""
+        return any(adapter_id in dict(each.adapters) for each in self._by_id.values())
+
+    @property
+    def _decoding(self) -> DecodingSet:
+        return self._groups.current
+
+    def _running(self) -> list[Sequence]:
+        return [*self._prefilling, *self._groups.sequences]
 
     def _make_room_for_decodes(self) -> None:
         """Every decoding sequence gets a cell, if need be from the one that is last in order."""
         while not self._make_room(len(self._decoding)):
-            self._preempt(max([*self._prefilling, *self._decoding.sequences], key=_order))
+            self._preempt(max(self._running(), key=_order))
 
     def _make_room(self, num_cells: int) -> bool:
         """Evict what no running sequence uses until so many cells are free; False if too few."""
@@ -228,7 +234,7 @@ class Scheduler:
                 continue
             if sequence.num_unscored and not self._has_rows_for_another():
                 continue
-            prefix = self.pool.match(sequence.reusable)
+            prefix = self.pool.match(sequence.reusable, sequence.adapters)
             if not self._has_cells_for(sequence, prefix):
                 return
             self._waiting.take(sequence)
@@ -241,12 +247,12 @@ class Scheduler:
 
     def _has_cells_for(self, sequence: Sequence, prefix: Prefix) -> bool:
         """With what those that run already will need soon; who runs alone always fits."""
-        if not self._prefilling and not self._decoding:
+        if not self._prefilling and not self._groups.num_decoding:
             return True
         soon = sum(other.num_missing_tokens for other in self._prefilling)
-        soon += self._decoding.num_ahead(CELLS_AHEAD)
+        soon += self._groups.num_ahead(CELLS_AHEAD)
         for other in [*self._prefilling, sequence]:
-            soon += min(CELLS_AHEAD, self._num_remaining(other))
+            soon += min(CELLS_AHEAD, other.num_remaining(self.limits.context_size))
         cells = self.pool.cells
         needed = self.pool.num_needed(prefix, len(sequence.prompt))
         return cells.num_busy + soon + needed <= cells.num_cells
@@ -257,7 +263,8 @@ class Scheduler:
             if sequence.stopwatch is not None:
                 limit = find_cache_limit(self.pool, sequence, prefix)
                 sequence.stopwatch.admit(self._now, prefix.length, limit)
-        self.pool.take(prefix)
+        self.pool.take(prefix, sequence.adapters)
+        self._groups.add(sequence)
         sequence.slot = prefix.slot
         sequence.num_computed_tokens = prefix.length
         sequence.apply(SequenceEvent.ADMITTED)
@@ -276,7 +283,7 @@ class Scheduler:
             limit = min(limit, num_decodes + self._pacer.chunk)
         chosen = []
         rows_left = self.limits.num_scored_rows
-        for sequence in self._prefilling:
+        for sequence in self._groups.mine(self._prefilling):
             wanted = min(sequence.num_missing_tokens, limit - num_tokens)
             self._make_room(num_tokens + wanted)
             chunk = min(wanted, self.pool.cells.num_free - num_tokens)
@@ -318,19 +325,13 @@ class Scheduler:
         if sequence.num_generated_tokens:  # it was requeued, and its reader has been waiting
             self.counters.count_pause(self.counters.seconds - sequence.last_token_at)
         sequence.num_generated_tokens += 1
-        num_remaining = self._num_remaining(sequence)
+        num_remaining = sequence.num_remaining(self.limits.context_size)
         self._decoding.add(sequence, token, num_remaining)
         is_last = token < 0 or num_remaining <= 0 or self._decoding.is_end(token)
         if is_last or sequence.is_complete:
             self._end(sequence, token)
         else:
             self._outbox.began(sequence, token)
-
-    def _num_remaining(self, sequence: Sequence) -> int:
-        """Tokens that a sequence may still get when all of its prompt is computed."""
-        so_far = sequence.num_generated_tokens
-        length = sequence.num_original_tokens + so_far - sequence.num_dropped_tokens
-        return min(sequence.params.max_tokens - so_far, self.limits.context_size - length)
 
     def _end(self, sequence: Sequence, token: int) -> None:
         """By its last token."""
@@ -358,12 +359,13 @@ class Scheduler:
         Of what is lost, the last token counts as held: the batch that failed was to compute it.
         """
         if sequence.status is SequenceStatus.DECODE:
-            last = self._decoding.remove(sequence)
+            last = self._groups.of(sequence).remove(sequence)
             held = self.pool.tokens[sequence.slot, : self.pool.lengths[sequence.slot]]
             sequence.prompt = np.append(held, np.int32(last)) if keep else held.copy()
             sequence.last_token_at = self.counters.seconds
         else:
             self._prefilling.remove(sequence)
+        self._groups.remove(sequence)
         self.pool.give_back(sequence.slot, keep=keep)
         sequence.apply(event)
         self._waiting.back(sequence)
@@ -392,6 +394,7 @@ class Scheduler:
         if sequence.status is SequenceStatus.PREFILL:
             self._prefilling.remove(sequence)
         else:
-            self._decoding.remove(sequence)
+            self._groups.of(sequence).remove(sequence)
+        self._groups.remove(sequence)
         self._waiting.left(sequence)
         self.pool.give_back(sequence.slot, keep=keep)

@@ -64,6 +64,7 @@ class Sequence:
     """A prompt and what is generated after it; all counts are in tokens."""
 
     __slots__ = (
+        "adapters",
         "expires",
         "finish_reason",
         "last_token_at",
@@ -101,6 +102,7 @@ class Sequence:
         self.order = (arrival + submit.priority * AGEING_SECONDS, submit.request_id)
         """Smaller is sooner. Everybody's turn comes: whoever arrives late enough is behind."""
         self.tenant = submit.tenant
+        self.adapters = submit.adapters
         self.expires = None if submit.max_wait is None else arrival + submit.max_wait
         """When it will have waited too long for its beginning."""
         self.status = SequenceStatus.WAITING
@@ -150,6 +152,12 @@ class Sequence:
         if self.next_scored >= self.num_original_tokens:
             return self.prompt
         return self.prompt[: self.next_scored]
+
+    def num_remaining(self, context_size: int) -> int:
+        """Tokens that it may still get when all of its prompt is computed."""
+        so_far = self.num_generated_tokens
+        length = self.num_original_tokens + so_far - self.num_dropped_tokens
+        return min(self.params.max_tokens - so_far, context_size - length)
 
     def scored_positions(self, num_tokens: int) -> range:
         """Of the prompt's next `num_tokens` tokens, those whose rows of logits are wanted."""

@@ -2,7 +2,8 @@
 
 A slot outlives its sequences: what one has computed stays, until the slot or its cells are needed
 for another one, and is the *prefix cache*: a prompt that begins like the contents of any slot,
-idle or busy, takes that part over instead of computing it again. What an idle slot holds can be
+idle or busy, takes that part over instead of computing it again, if it was computed with the same
+adapters. What an idle slot holds can be
 evicted at any time, the slot that has been unused for longest first, from its end.
 """
 
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cria.adapter_set import BASE, AdapterSet
 from cria.engine.cells import CellBook
 
 Tokens = npt.NDArray[np.int32]
@@ -54,6 +56,8 @@ class SlotPool:
         self.min_shared = min_shared
         self.tokens = np.empty((num_slots, self.context_size), np.int32)
         self.lengths = np.zeros(num_slots, np.int32)
+        self.adapters = [BASE] * num_slots
+        """With which each slot's contents were computed."""
         self.is_busy = np.zeros(num_slots, bool)
         self.cells = CellBook(num_cells, num_slots, self.context_size)
         self._shares_cells = shares_cells
@@ -69,18 +73,18 @@ class SlotPool:
         """Cells that idle slots alone hold."""
         return self.cells.num_cells - self.cells.num_free - self.cells.num_busy
 
-    def match(self, prompt: Tokens) -> Prefix:
+    def match(self, prompt: Tokens, adapters: AdapterSet = BASE) -> Prefix:
         """A free slot, and the longest useful prefix of `prompt` for it; ask `has_free` first.
 
         At least the prompt's last token is left to compute: its logits are not in the cache.
         """
-        source, length = self.longest_match(prompt[:-1])
+        source, length = self.longest_match(prompt[:-1], adapters)
         slot = self._choose(source, length)
         if source != slot and length < self.min_shared:
             source, length = slot, 0
         return Prefix(slot, source, length)
 
-    def longest_match(self, prompt: Tokens) -> tuple[int, int]:
+    def longest_match(self, prompt: Tokens, adapters: AdapterSet = BASE) -> tuple[int, int]:
         """The slot and the length; of several alike an idle one, of these the first."""
         if not self.min_shared or not len(prompt):
             return 0, 0
@@ -88,6 +92,7 @@ class SlotPool:
         matches = [
             (common_length(self.tokens[slot, : self.lengths[slot]], prompt), int(slot))
             for slot in candidates
+            if self.adapters[slot] == adapters
         ]
         length, slot = max(
             matches, key=lambda match: (match[0], not self.is_busy[match[1]]), default=(0, 0)
@@ -99,10 +104,12 @@ class SlotPool:
         is_shared = self._shares_cells and self.is_busy[prefix.source]
         return num_tokens - prefix.length if is_shared else num_tokens
 
-    def take(self, prefix: Prefix) -> None:
+    def take(self, prefix: Prefix, adapters: AdapterSet = BASE) -> None:
         """Give the slot to a sequence that starts with `prefix`, a result of `match`."""
         slot, source, length = prefix
         assert not self.is_busy[slot], "the slot is not free"
+        assert not length or self.adapters[source] == adapters, "computed with other adapters"
+        self.adapters[slot] = adapters
         self.cut(slot, length if slot == source else 0)
         self.is_busy[slot] = True
         if slot == source:

@@ -12,7 +12,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from cria.config import ServerConfig
@@ -106,24 +107,30 @@ class Admission:
         config: ServerConfig,
         ledger: Ledger | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        callers: Ledger | None = None,
     ) -> None:
+        """`callers` is the ledger of what callers may, if not the same one as the queue's."""
         self._config = config
         self._ledger = ledger or Ledger()
+        self._callers = callers or self._ledger
+        self.on_end: Callable[[], None] = _nothing
+        """Called when sequences have ended."""
         self.clock = clock
         self._num_slots = 1
 
     def check(self, caller: Caller, capacity: Capacity, num_sequences: int = 1) -> None:
         """Raise what `enter` would for this and no token: better before a prompt is made."""
-        with self._ledger.locked():
+        with self._locked():
             self._check(caller, capacity, Demand((0,) * num_sequences, 0))
 
     def enter(self, caller: Caller, capacity: Capacity, demand: Demand) -> Ticket:
         """Let the request in; RateLimited or QueueFull, and then nothing is taken."""
-        with self._ledger.locked():
+        with self._locked():
             row = self._check(caller, capacity, demand)
             self._ledger.count(len(demand.sizes), sum(demand.sizes))
             if row is not None:
-                self._ledger.count_open(row, 1)
+                self._callers.count_open(row, 1)
                 self._take(caller, row, 1, demand.num_tokens)
         return Ticket(self, caller, row, demand)
 
@@ -136,12 +143,14 @@ class Admission:
             self._ledger.count(-num_sequences, -num_waiting)
             if begun is not None:
                 self._ledger.note_end(self.clock() - begun)
+        if num_sequences:
+            self.on_end()
 
     def settle(self, caller: Caller, row: int | None, num_tokens: int) -> None:
         """A request has ended; it has used so many tokens more, or fewer, than were taken."""
         if row is not None:
-            with self._ledger.locked():
-                self._ledger.count_open(row, -1)
+            with self._callers.locked():
+                self._callers.count_open(row, -1)
                 self._take(caller, row, 0, num_tokens)
 
     def retry_after(self) -> float:
@@ -160,9 +169,9 @@ class Admission:
         if limits == (None, None):
             return {}
         now = self.clock()
-        with self._ledger.locked():
-            row = self._ledger.find_caller(caller.id, now)
-            earned = (0.0, 0.0) if row is None else self._ledger.earned(row)
+        with self._callers.locked():
+            row = self._callers.find_caller(caller.id, now)
+            earned = (0.0, 0.0) if row is None else self._callers.earned(row)
         told = {}
         for name, limit, when in zip(("requests", "tokens"), limits, earned, strict=True):
             if limit is not None:
@@ -170,6 +179,15 @@ class Admission:
                 told[f"x-ratelimit-remaining-{name}"] = str(remaining(when, now, limit))
                 told[f"x-ratelimit-reset-{name}"] = duration(seconds_until_full(when, now))
         return told
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Both ledgers, always in this order."""
+        with ExitStack() as locks:
+            locks.enter_context(self._ledger.locked())
+            if self._callers is not self._ledger:
+                locks.enter_context(self._callers.locked())
+            yield
 
     def _check(self, caller: Caller, capacity: Capacity, demand: Demand) -> int | None:
         """The caller's row, if it has limits."""
@@ -180,16 +198,16 @@ class Admission:
 
     def _check_caller(self, caller: Caller, num_tokens: int) -> int:
         now = self.clock()
-        row = self._ledger.find_caller(caller.id, now)
+        row = self._callers.find_caller(caller.id, now)
         if row is None:
             raise RateLimited("Too many callers at once.", retry_after=BUSY_SECONDS)
         most = caller.max_concurrent
-        if most is not None and self._ledger.num_open(row) >= most:
+        if most is not None and self._callers.num_open(row) >= most:
             raise RateLimited(
                 f"Rate limit reached: {most} requests at the same time are the most for this key.",
                 retry_after=BUSY_SECONDS,
             )
-        requests, tokens = self._ledger.earned(row)
+        requests, tokens = self._callers.earned(row)
         if (limit := caller.requests_per_minute) is not None:
             _refuse_after(seconds_until(requests, now, 1, limit), f"{limit} requests")
         if (limit := caller.tokens_per_minute) is not None:
@@ -237,12 +255,16 @@ class Admission:
 
     def _take(self, caller: Caller, row: int, num_requests: int, num_tokens: int) -> None:
         now = self.clock()
-        requests, tokens = self._ledger.earned(row)
+        requests, tokens = self._callers.earned(row)
         if (limit := caller.requests_per_minute) is not None:
             requests = taken(requests, now, num_requests, limit)
         if (limit := caller.tokens_per_minute) is not None:
             tokens = taken(tokens, now, num_tokens, limit)
-        self._ledger.set_earned(row, requests, tokens)
+        self._callers.set_earned(row, requests, tokens)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _refuse_after(seconds: float, limit: str) -> None:

@@ -23,6 +23,8 @@ class Caller(NamedTuple):
     """Requests at the same time."""
     is_patient: bool = False
     """It may wait as long as it takes: nobody holds a connection open for it."""
+    models: tuple[str, ...] = ()
+    """Ids that it may name; empty: all."""
 
     @property
     def is_limited(self) -> bool:
@@ -42,6 +44,7 @@ def caller_of(key: AccessKey | None, config: ServerConfig) -> Caller:
         requests if own_requests is None else own_requests,
         tokens if own_tokens is None else own_tokens,
         key.max_concurrent,
+        models=key.models,
     )
 
 

@@ -36,7 +36,8 @@ def diagnose(exit_code: int, *, was_starved: bool, silence: float | None, words:
     if silence is not None:
         return Death(f"gave no sign of life for {silence:.0f} s and was ended", last_words=words)
     how = describe_exit(exit_code)
-    if exit_code == OUT_OF_MEMORY_EXIT or (exit_code == -signal.SIGKILL and was_starved):
+    was_starved = was_starved and exit_code == -signal.SIGKILL
+    if exit_code == OUT_OF_MEMORY_EXIT or was_starved or "out of memory" in words:
         return Death("ran out of memory", "out_of_memory", is_foreign=True, last_words=words)
     if exit_code == -signal.SIGBUS:  # what was mapped is not there any more
         return Death(f"{how} (the model file was cut or replaced)", is_foreign=True)

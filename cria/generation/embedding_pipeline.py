@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cria.api.embeddings import EmbeddingRequest, encode_embeddings
+from cria.api.request_settings import RequestSettings
 from cria.api.rerank import RerankRequest, encode_ranking
 from cria.errors import ContextLengthExceeded, RequestError
 from cria.generation.embedding_run import EmbeddingRun
@@ -27,6 +28,7 @@ class EmbeddingPipeline:
         reception: Reception,
         offload: Offload,
         check: Callable[[str], EngineStatus],
+        settings: RequestSettings,
     ) -> None:
         """`check` raises if the model of that name cannot be used now."""
         self._client = client
@@ -35,10 +37,12 @@ class EmbeddingPipeline:
         self._reception = reception
         self._offload = offload
         self._check = check
+        self._settings = settings
 
     def start(self, request: EmbeddingRequest) -> EmbeddingRun:
         """Submit all inputs; RequestError before anything is submitted."""
         info = self._info(request.model)
+        self._settings.apply(request)
         self._reception.check()
         if info.pooling == "rank":
             raise _wrong_model(request.model, "is a reranker, it has no embeddings", "/v1/rerank")
@@ -47,7 +51,7 @@ class EmbeddingPipeline:
         for token_ids in inputs:
             _check_length(token_ids, info, "input")
         run = self._submit(inputs)
-        run.warnings = warnings
+        run.warnings = request.settled.told(warnings)
         return run
 
     def start_rerank(self, request: RerankRequest) -> EmbeddingRun:

@@ -199,7 +199,16 @@ class EngineClient(EngineLink):
             was_ready = self._status.state in ("ready", "unresponsive")
             death = engine.bury()
             self._bury(death)
+            self._shrink_after(death)
         return was_ready and death.is_foreign and death.code != "out_of_memory"
+
+    def _shrink_after(self, death: Death) -> None:
+        """The next engine's cache is half as large, where that is our choice."""
+        info = self._status.info
+        if death.code == "out_of_memory" and self._config.may_shrink and info is not None:
+            num_cells = info.num_cells
+            self._config = self._config.with_less_than(num_cells)
+            logger.warning("the next engine's cache holds %d tokens at most", num_cells // 2)
 
     def _watch(self, engine: EngineProcess) -> None:
         """Until its end; the state follows what is seen."""

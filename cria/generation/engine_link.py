@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from cria.adapter_set import BASE, AdapterSet
 from cria.errors import EngineError, EngineUnavailable, ServerStopping
+from cria.generation.adapter_link import AdapterLink
 from cria.generation.death import Death
 from cria.generation.engine_status import EngineStatus
 from cria.generation.open_requests import OpenRequest
@@ -24,6 +26,7 @@ from cria.generation.quarantine import Quarantine
 from cria.generation.unavailable import unavailable
 from cria.ipc import codec
 from cria.ipc.messages import (
+    AdapterLoaded,
     Cancel,
     Embed,
     Embedded,
@@ -55,6 +58,8 @@ class Turn(NamedTuple):
     priority: int = 0
     tenant: int = 0
     max_wait: float | None = None
+    adapters: AdapterSet = BASE
+    """With which it is computed: whose turn it is depends on that too."""
 
 
 ANY_TURN = Turn()
@@ -74,6 +79,7 @@ class EngineLink(ABC):
         self._was_lost = threading.Event()
         self._stopping = threading.Event()
         self._transport: Transport | None = None
+        self.adapters = AdapterLink(self._send)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
@@ -125,15 +131,17 @@ class EngineLink(ABC):
     def close(self) -> None:
         """End the connection and wait for that; open requests fail with ServerStopping."""
         self._stopping.set()
+        self._was_lost.set()
         if self._transport is not None:
             self._transport.close()
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
         self._fail_all(ServerStopping("The server is shutting down."))
 
-    def wait_lost(self) -> None:
-        """Wait until engines have ended too often; for ever, if they do not."""
+    def wait_lost(self) -> bool:
+        """Wait until engines have ended too often, or for `close`; whether they have."""
         self._was_lost.wait()
+        return not self._stopping.is_set()
 
     @abstractmethod
     def _run(self) -> None:
@@ -187,6 +195,8 @@ class EngineLink(ABC):
             # None if it was cancelled while this was on its way.
             if request := self._open.pop(message.request_id, None):
                 self._answer(request, message)
+        elif isinstance(message, AdapterLoaded):
+            self.adapters.note(message)
         elif isinstance(message, Progress):
             self._update(progress=message.fraction)
         elif isinstance(message, Ready):
@@ -217,10 +227,12 @@ class EngineLink(ABC):
             restart_seconds=took,
             gave_up=False,
         )
-        for request in list(self._open.values()):
-            if not request.is_sent:
-                request.is_sent = True
-                self._send(request.message)
+        waiting = [request for request in self._open.values() if not request.is_sent]
+        self.adapters.greet(request.message for request in waiting)
+        for request in waiting:
+            request.is_sent = True
+            self._send(request.message)
+        self.adapters.dismiss()
         self._settled.set()
 
     def _route(self, output: SequenceOutput) -> None:
@@ -242,6 +254,7 @@ class EngineLink(ABC):
         if self._status.state in ("ready", "unresponsive"):
             self._down_since = time.monotonic()
         self._update(state="down", pid=0)
+        self.adapters.bury()
         for request_id, request in list(self._open.items()):
             if request.is_suspect_of(death):
                 self._quarantine.count(request.message)

@@ -11,7 +11,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     """A snapshot, for `/health` and for start-up."""
 
     state: str
-    """`loading`, `ready`, `unresponsive`, or `down`."""
+    """`loading`, `ready`, `unresponsive`, `down`, or, without an engine, `unloaded`."""
     progress: float = 0.0
     info: Ready | None = None
     stats: EngineStats = EngineStats()

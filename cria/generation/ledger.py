@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 
@@ -146,3 +147,14 @@ class Ledger:
             self._all["num_sequences"][self._number] = 0
             self._all["num_waiting_tokens"][self._number] = 0
             self._all["callers"]["num_open"][:, self._number] = 0
+
+
+class Ledgers(NamedTuple):
+    """Those of one model; None is one of its own."""
+
+    queue: Ledger | None = None
+    callers: Ledger | None = None
+    """That of all models of the server; None: the same as the queue's."""
+
+
+OWN_LEDGERS = Ledgers()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from cria.api.extras import Truncated
 from cria.api.generation_request import GenerationRequest
+from cria.api.sampling_fields import MAX_INT32
 from cria.errors import RequestError
 from cria.prompt.truncation import Message, drop_oldest, keep_ends
 
@@ -28,16 +29,24 @@ class Prompt(NamedTuple):
 
 
 class Overflow:
-    """Of one request; `begin_id` is the token that the server puts before prompts, if any."""
+    """Of one request; `begin_id` is the token that the server puts before prompts, if any.
+
+    `most` are the tokens that the operator allows a prompt.
+    """
 
     def __init__(
-        self, request: GenerationRequest, context_size: int, begin_id: int | None = None
+        self,
+        request: GenerationRequest,
+        context_size: int,
+        begin_id: int | None = None,
+        most: int | None = None,
     ) -> None:
         self._wish = request.overflow
         self._context_size = context_size
         self._begin_id = begin_id
-        limit, most = request.token_limit(), max(1, context_size // MIN_ROOM)
-        self.size = context_size - (most if limit == -1 else min(limit, most))
+        limit, share = request.token_limit(), max(1, context_size // MIN_ROOM)
+        room = share if limit == -1 else min(limit, share)
+        self.size = min(context_size - room, MAX_INT32 if most is None else most)
         """Tokens of a prompt that leaves room for the answer."""
 
     def fit(self, token_ids: list[int]) -> Prompt:

@@ -16,6 +16,7 @@ from cria.api.chat import ChatCompletionRequest
 from cria.api.completions import CompletionRequest
 from cria.api.generation_request import GenerationRequest
 from cria.api.models import Meta, ModelCard
+from cria.api.request_settings import RequestSettings
 from cria.api.sampling_fields import MAX_INT32
 from cria.api.score import ScoreRequest
 from cria.config import EngineConfig, ServerConfig
@@ -25,6 +26,7 @@ from cria.errors import (
     ModelNotFound,
     SetupError,
 )
+from cria.generation.adapters import Adapters, no_vectors
 from cria.generation.admission import Admission
 from cria.generation.answer_tokens import PLAIN, Display, TokenTexts
 from cria.generation.constraining import Constraining
@@ -34,7 +36,7 @@ from cria.generation.engine_guest import EngineGuest
 from cria.generation.engine_link import EngineLink
 from cria.generation.engine_status import EngineStatus
 from cria.generation.heartbeats import Heartbeats
-from cria.generation.ledger import Ledger
+from cria.generation.ledger import OWN_LEDGERS, Ledgers
 from cria.generation.limits import (
     cannot_generate,
     check_length,
@@ -69,13 +71,10 @@ class Generation:
         text: TextSide,
         config: ServerConfig,
         offload: Offload,
-        ledger: Ledger | None = None,
+        ledgers: Ledgers = OWN_LEDGERS,
     ) -> None:
         self._client = client
-        self._ledger = ledger or Ledger()
-        self.ledger_fd = self._ledger.fd
-        """What `join` in other processes needs; -1 if there are none."""
-        self.admission = Admission(config, self._ledger)
+        self.admission = Admission(config, ledgers.queue, callers=ledgers.callers)
         self._tokenizer, self._pieces = text.tokenizer, text.pieces
         self._constraining = Constraining(text.make_compiler)
         self._shaping = Shaping(text.formats, self._constraining, text.tokenizer)
@@ -84,7 +83,8 @@ class Generation:
         self.offload = offload
         self.offload_storage = offload
         """For what waits for a disk."""
-        self.text = TextTools(text, offload)
+        self.settings = RequestSettings(config.settings)
+        self.text = TextTools(text, offload, self.settings)
         """What can be asked of the text side alone; `require_ready` comes first."""
         self._heartbeats = Heartbeats(config.heartbeat_seconds)
         self.created = int(time.time())
@@ -92,14 +92,20 @@ class Generation:
         """Where `join` finds the engine; empty if there is to be one server process only."""
         self.model_ids = config.aliases
         self.model_path = ""
+        self.adapters = Adapters(client, config)
         self._reception = Reception(self.admission, self.require_ready, config.queue_timeout)
         self.embeddings = EmbeddingPipeline(
-            client, text, self._reception, offload, self._check_served
+            client, text, self._reception, offload, self._check_embeds, self.settings
         )
 
     @classmethod
     def open(
-        cls, engine_config: EngineConfig, server_config: ServerConfig, *, offload: Offload
+        cls,
+        engine_config: EngineConfig,
+        server_config: ServerConfig,
+        *,
+        offload: Offload,
+        ledgers: Ledgers = OWN_LEDGERS,
     ) -> Generation:
         """Start the engine and load the text side; SetupError if the file is no model."""
         environment = engine_environment()
@@ -108,10 +114,12 @@ class Generation:
         client = EngineClient(engine_config, environment, rendezvous)
         client.start()
         config = _with_alias(server_config, engine_config.model_path)
-        ledger = Ledger(server_config.num_workers)
-        generation = cls(client, text, config, offload, ledger)
+        generation = cls(client, text, config, offload, ledgers)
         generation._constraining.prepare()
         generation.model_path = engine_config.model_path
+        generation.adapters.adopt(
+            engine_config.adapters, applied=not engine_config.lora_init_without_apply
+        )
         if rendezvous is not None:
             generation.engine_address = rendezvous.address
         return generation
@@ -124,13 +132,13 @@ class Generation:
         server_config: ServerConfig,
         *,
         offload: Offload,
-        ledger: Ledger | None = None,
+        ledgers: Ledgers = OWN_LEDGERS,
     ) -> Generation:
         """Load the text side, and use the engine of another process that has opened it."""
         text = load_text_side(model_path, server_config.chat_template)
         client = EngineGuest(engine_address)
         client.start()
-        generation = cls(client, text, _with_alias(server_config, model_path), offload, ledger)
+        generation = cls(client, text, _with_alias(server_config, model_path), offload, ledgers)
         generation._constraining.prepare()
         generation.model_path = model_path
         return generation
@@ -157,15 +165,14 @@ class Generation:
         if reason is not None:
             raise ModelFileError(reason)
 
-    def wait_lost(self) -> None:
-        """Wait until engines have ended too often; SetupError then, if the server is to end."""
-        self._client.wait_lost()
+    def wait_lost(self) -> bool:
+        """Wait until engines have ended too often, or for `close`; whether they have."""
+        return self._client.wait_lost()
 
     def close(self) -> None:
         """End the engine."""
         self._client.close()
         self._heartbeats.close()
-        self._ledger.close()
 
     def model_card(self) -> ModelCard:
         """What `/v1/models` says."""
@@ -203,7 +210,9 @@ class Generation:
         for each in request.prompt_list():
             prompt = overflow.fit(self._encode_prompt(each, request.suffix))
             prompts.append((prompt, self._display(request, texts, each, prompt)))
-        return self._start(request, prompts, overflow, RunHead.new("cmpl", self.model_ids[0]))
+        run = self._start(request, prompts, overflow, self._head("cmpl", request.model))
+        run.warnings = request.settled.told(run.warnings)
+        return run
 
     def start_chat(self, request: ChatCompletionRequest) -> Run:
         """Render the conversation and submit all choices."""
@@ -212,9 +221,9 @@ class Generation:
         overflow = self._overflow(request)
         prompt = self.offload(self._encode_chat, request, overflow)
         display = Display(self._token_texts if request.logprobs else None)
-        head = RunHead.new("chatcmpl", self.model_ids[0])
+        head = self._head("chatcmpl", request.model)
         run = self._start(request, [(prompt, display)], overflow, head)
-        run.warnings += self.text.unused_options(request)
+        run.warnings = request.settled.told(run.warnings + self.text.unused_options(request))
         return run
 
     def start_score(self, request: ScoreRequest) -> Run:
@@ -227,9 +236,11 @@ class Generation:
             check_length(info, token_ids, f"continuations[{index}]", num_more=0)
         check_num_scored(sum(len(token_ids) - first for token_ids, first, _ in scored))
         run = Run(
-            RunHead.new("score", self.model_ids[0]),
+            self._head("score", request.model),
             self._client,
-            turn=self._reception.turn(request.priority),
+            turn=self._reception.turn(request.priority)._replace(
+                adapters=self.adapters.choose(request.model, request.lora)
+            ),
             offload=self.offload,
         )
         self._heartbeats.add(run)
@@ -244,13 +255,22 @@ class Generation:
                 run.add_prompt(token_ids, [params], make_output, display)
         return run
 
+    def _head(self, prefix: str, model: str) -> RunHead:
+        return RunHead.new(prefix, self.adapters.name_of(model) or self.model_ids[0])
+
     def _check_served(self, model: str | None) -> EngineStatus:
         """The name is right, if there is one, and the engine ready."""
-        if model is not None and model not in self.model_ids:
-            raise ModelNotFound(model)
         status = self._client.status
+        if model is not None and model not in self.model_ids and not self.adapters.knows(model):
+            raise ModelNotFound(model)
         if status.state != "ready":
             raise unavailable(status)
+        return status
+
+    def _check_embeds(self, model: str | None) -> EngineStatus:
+        status = self._check_served(model)
+        if model is not None and model not in self.model_ids:
+            raise no_vectors(model)
         return status
 
     def _require_generator(self, model: str) -> Ready:
@@ -259,9 +279,11 @@ class Generation:
             raise cannot_generate(model)
         return info
 
-    def _check(self, request: GenerationRequest) -> None:
-        """What can be checked without tokenising."""
+    def _check(self, request: ChatCompletionRequest | CompletionRequest) -> None:
+        """The operator's settings, and what can be checked without tokenising."""
         self._require_generator(request.model)
+        self.settings.apply(request)
+        self.adapters.choose(request.model, request.lora)
         self._tokenizer.check_logit_bias(request.logit_bias)
         self._tokenizer.check_ids(request.stop_token_ids, "stop_token_ids")
         self._tokenizer.check_allowed(
@@ -271,14 +293,11 @@ class Generation:
     def _encode_prompt(self, prompt: str | list[int], suffix: str | None) -> list[int]:
         if not isinstance(prompt, str):
             self._tokenizer.check_ids(prompt, "prompt")
-        token_ids: list[int]
         if suffix:
-            token_ids = self.offload(self._tokenizer.encode_infill, prompt, suffix)
-        elif isinstance(prompt, str):
-            token_ids = self.offload(self._tokenizer.encode_text, prompt)
-        else:
-            token_ids = prompt
-        return token_ids
+            return list(self.offload(self._tokenizer.encode_infill, prompt, suffix))
+        if isinstance(prompt, str):
+            return list(self.offload(self._tokenizer.encode_text, prompt))
+        return prompt
 
     def _encode_chat(self, request: ChatCompletionRequest, overflow: Overflow) -> Prompt:
         encode = partial(self._encode_conversation, request)
@@ -294,7 +313,8 @@ class Generation:
     def _overflow(self, request: GenerationRequest) -> Overflow:
         info = self._client.status.info
         context_size = MAX_INT32 if info is None else info.context_size
-        return Overflow(request, context_size, self._tokenizer.begin_id)
+        begin_id = self._tokenizer.begin_id
+        return Overflow(request, context_size, begin_id, self.settings.max_prompt_tokens)
 
     def _display(
         self, request: CompletionRequest, texts: TokenTexts | None, given: object, prompt: Prompt
@@ -324,6 +344,7 @@ class Generation:
                 min(params.max_tokens, 1),
                 made_of=prompt_source(request),
             )
+            self.settings.check_prompt(len(prompt.token_ids), param, prompt_source(request))
         check_num_shown(info, request, prompts)
         kept = [overflow.num_kept(prompt.token_ids) for prompt, _ in prompts]
         shape = self._shape(request, prompts[0][0].token_ids)
@@ -331,7 +352,9 @@ class Generation:
         run = Run(
             head,
             self._client,
-            turn=self._reception.turn(request.level),
+            turn=self._reception.turn(request.level)._replace(
+                adapters=self.adapters.choose(request.model, request.lora)
+            ),
             service_tier=request.tier_served,
             offload=self.offload,
         )

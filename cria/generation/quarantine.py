@@ -66,7 +66,7 @@ def fingerprint(message: Submit | Embed) -> bytes:
     """The same for the same tokens and parameters, whoever asks and however urgently."""
     if isinstance(message, Submit):
         params = msgspec.structs.replace(message.sampling_params, seed=None)
-        message = Submit(0, message.token_ids, params)
+        message = Submit(0, message.token_ids, params, adapters=message.adapters)
     else:
         message = Embed(0, message.inputs)
     return hashlib.sha256(codec.encode(message)).digest()

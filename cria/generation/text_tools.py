@@ -6,8 +6,10 @@ from typing import Any
 
 from cria.api.apply_template import ApplyTemplateRequest
 from cria.api.chat import ChatCompletionRequest
+from cria.api.request_settings import RequestSettings
 from cria.api.tokens import DetokenizeRequest, TokenizeRequest, TokenPiece, with_pieces
 from cria.api.tools import template_tools
+from cria.config import ModelSettings
 from cria.generation.run import Offload
 from cria.prompt.loading import TextSide
 from cria.prompt.tokenizer import SpecialTokens
@@ -16,8 +18,11 @@ from cria.prompt.tokenizer import SpecialTokens
 class TextTools:
     """Of one model; RequestError for what is no token, too long or refused by the template."""
 
-    def __init__(self, text: TextSide, offload: Offload) -> None:
+    def __init__(
+        self, text: TextSide, offload: Offload, settings: RequestSettings | None = None
+    ) -> None:
         self._tokenizer, self._template = text.tokenizer, text.template
+        self._settings = settings or RequestSettings(ModelSettings())
         self._offload = offload
 
     @property
@@ -64,7 +69,8 @@ class TextTools:
         return b"".join(pieces).decode("utf-8", "replace")
 
     def apply_template(self, request: ApplyTemplateRequest) -> str:
-        """The prompt of the request's conversation."""
+        """The prompt of the request's conversation, once the operator's settings are in it."""
+        self._settings.apply(request)
         return "".join(self._offload(self.render, request, request.template_messages()))
 
     def render(

@@ -1,7 +1,8 @@
 """Every message between the server process and the engine process.
 
-1. Server to engine: `Submit`, `Embed`, `Cancel`. Engine to server: first one of `Ready` or
-   `LoadFailed`, then `StepOutput` and `Embedded`. Token ids cross, text never does.
+1. Server to engine: `Submit`, `Embed`, `Cancel`, `LoadAdapter`, `UnloadAdapter`. Engine to server:
+   first one of `Ready` or `LoadFailed`, then `StepOutput`, `Embedded` and `AdapterLoaded`. Token
+   ids cross, text never does.
 2. Every `Submit` is answered by exactly one `SequenceOutput` with a `finish_reason`, and every
    `Embed` by exactly one `Embedded`, also when it was refused, cancelled or failed. A `Cancel` for
    what has ended is ignored.
@@ -18,6 +19,8 @@ import enum
 
 import msgspec
 
+from cria.adapter_set import BASE, AdapterSet
+from cria.config import Adapter
 from cria.logprobs import TokenLogprobs
 from cria.sampling_params import SamplingParams
 
@@ -53,6 +56,7 @@ class Submit(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Whose it is: different ones get equal shares of the slots."""
     max_wait: float | None = None
     """Seconds that it may wait for its beginning; None: as long as it takes."""
+    adapters: AdapterSet = BASE
 
 
 class Embed(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -60,6 +64,23 @@ class Embed(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
     request_id: int
     inputs: list[list[int]]
+    adapters: AdapterSet = BASE
+
+
+class LoadAdapter(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Have an adapter ready for what is asked from now on; answered by one `AdapterLoaded`."""
+
+    request_id: int
+    adapter_id: int
+    """Of the server's choice; it never comes again for another file."""
+    path: str
+
+
+class UnloadAdapter(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Let go of an adapter as soon as nothing needs it any more; not answered."""
+
+    request_id: int
+    adapter_id: int
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -107,6 +128,9 @@ class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """False for models that only embed: every `Submit` is refused."""
     embedding: EmbeddingInfo | None = None
     """None if the model cannot embed: every `Embed` is refused."""
+    adapters: list[Adapter] = []
+    """Those that the engine was started with; the first one has the id 0."""
+    lora_init_without_apply: bool = False
 
 
 class LoadFailed(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -228,5 +252,13 @@ class Embedded(msgspec.Struct, frozen=True, tag=True, array_like=True):
     error: str | None = None
 
 
-ToEngine = Submit | Embed | Cancel
-ToServer = Progress | Ready | LoadFailed | StepOutput | Embedded
+class AdapterLoaded(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The answer to `LoadAdapter`."""
+
+    request_id: int
+    error: str | None = None
+    """Why it cannot be used."""
+
+
+ToEngine = Submit | Embed | Cancel | LoadAdapter | UnloadAdapter
+ToServer = Progress | Ready | LoadFailed | StepOutput | Embedded | AdapterLoaded

@@ -22,7 +22,7 @@ from cria.legacy.gguf_file import Planned, f32, string
 from cria.legacy.model import opened
 from cria.legacy.source import Source
 from cria.legacy.tensors import LAYER, Stored, read_tensor
-from cria.model_file import Header, check_model_file
+from cria.model_file import BaseModel, Header, check_model_file, read_base
 from cria.model_file.reader import BadFile
 
 SECTION = "the header"
@@ -59,8 +59,8 @@ def convert_adapter(
     header = None if base is None else check_model_file(base)
     with opened(source, target) as file:
         adapter = read_adapter(file)
-        if header is not None:
-            check_base(adapter, header)
+        if base is not None:
+            check_base(adapter, read_base(base))
         with drafted(target) as draft:
             write_adapter(file, adapter, draft, header if hf_rows else None)
 
@@ -117,17 +117,16 @@ def _check_whole(pairs: dict[str, dict[str, Stored]], source: Source) -> None:
             raise BadFile(f"its lora{only} for {name} has no counterpart")
 
 
-def check_base(adapter: Adapter, header: Header) -> None:
+def check_base(adapter: Adapter, base: BaseModel) -> None:
     """BadFile if the adapter is for another model."""
-    if header.architecture != "llama":
-        raise BadFile(f"its base is a model of the kind {header.architecture}, and has to be llama")
-    shapes = {tensor.name: tensor.shape for tensor in header.tensors}
+    if base.architecture != "llama":
+        raise BadFile(f"its base is a model of the kind {base.architecture}, and has to be llama")
     for name, pair in adapter.pairs.items():
         shape = pair["A"].shape[1], pair["B"].shape[1]
-        if name not in shapes:
+        if name not in base.shapes:
             raise BadFile(f"it is for a tensor {name}, which the base does not have")
-        if shapes[name] != shape:
-            raise BadFile(f"it is for a tensor {name} of {shape}, and the base's is {shapes[name]}")
+        if (own := base.shapes[name]) != shape:
+            raise BadFile(f"it is for a tensor {name} of {shape}, and the base's is {own}")
 
 
 def write_adapter(

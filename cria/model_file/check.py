@@ -25,9 +25,13 @@ def check_model_file(path: str | os.PathLike[str]) -> Header:
 
     ModelFileError names the file, what is wrong with it, and the value.
     """
+    return check_model_files(path)[0]
+
+
+def check_model_files(path: str | os.PathLike[str]) -> list[Header]:
+    """The same, with the headers of all parts."""
     files = parts_of(Path(path))
-    headers = [_checked(file, number, len(files)) for number, file in enumerate(files)]
-    return headers[0]
+    return [_checked(file, number, len(files)) for number, file in enumerate(files)]
 
 
 def parts_of(path: Path) -> list[Path]:

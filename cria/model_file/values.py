@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cria.model_file.reader import BadFile, Reader
 
 MAX_ARRAY_LENGTH = 64 * 1024 * 1024
-STRING, ARRAY = 8, 9  # enum gguf_type
+STRING, ARRAY, FLOAT64 = 8, 9, 12  # enum gguf_type
 LAYOUTS = {
     0: struct.Struct("<B"),
     1: struct.Struct("<b"),
@@ -42,6 +42,10 @@ class Numbers(NamedTuple):
         return [value for (value,) in LAYOUTS[self.type].iter_unpack(self.data)]
 
 
+class Float64(float):
+    """A number of 64 bits; where 32 are expected, llama.cpp ends the process."""
+
+
 Value = int | float | bool | str | Numbers | list[bytes]
 
 
@@ -54,7 +58,8 @@ def read_value(reader: Reader, key: str) -> Value:
         return _read_array(reader, key)
     if type not in LAYOUTS:
         raise BadFile(f"{key} has the unknown type {type}")
-    return reader.numbers(LAYOUTS[int(type)])[0]
+    (number,) = reader.numbers(LAYOUTS[int(type)])
+    return Float64(number) if type == FLOAT64 else number
 
 
 def _read_array(reader: Reader, key: str) -> Numbers | list[bytes]:

@@ -56,6 +56,10 @@ class DirectPointer(c_void_p):
     """struct DirectSampler * of cria_native"""
 
 
+class AdapterPointer(c_void_p):
+    """struct llama_adapter_lora *"""
+
+
 class DevicePointer(c_void_p):
     """ggml_backend_dev_t"""
 
@@ -67,6 +71,11 @@ ProgressCallback = ctypes.CFUNCTYPE(c_bool, c_float, c_void_p)
 def is_null(result: Any) -> bool:
     """A pointer that is NULL."""
     return not result
+
+
+def is_nonzero(result: int) -> bool:
+    """A code other than that of success."""
+    return result != 0
 
 
 def is_exception(result: int) -> bool:
@@ -148,6 +157,28 @@ LLAMA: tuple[Row, ...] = (
     # int32_t llama_model_meta_val_str(const struct llama_model * model, const char * key,
     #     char * buf, size_t buf_size);
     Row("llama_model_meta_val_str", c_int32, (ModelPointer, c_char_p, c_char_p, c_size_t)),
+    # --- adapters
+    # struct llama_adapter_lora * llama_adapter_lora_init(struct llama_model * model,
+    #     const char * path_lora);
+    Row("llama_adapter_lora_init", AdapterPointer, (ModelPointer, c_char_p)),
+    # void llama_adapter_lora_free(struct llama_adapter_lora * adapter);
+    Row("llama_adapter_lora_free", None, (AdapterPointer,)),
+    # int32_t llama_set_adapters_lora(struct llama_context * ctx,
+    #     struct llama_adapter_lora ** adapters, size_t n_adapters, float * scales);
+    Row(
+        "llama_set_adapters_lora",
+        c_int32,
+        (ContextPointer, POINTER(AdapterPointer), c_size_t, POINTER(c_float)),
+        is_nonzero,
+    ),
+    # int32_t llama_set_adapter_cvec(struct llama_context * ctx, const float * data, size_t len,
+    #     int32_t n_embd, int32_t il_start, int32_t il_end);
+    Row(
+        "llama_set_adapter_cvec",
+        c_int32,
+        (ContextPointer, c_void_p, c_size_t, c_int32, c_int32, c_int32),
+        is_nonzero,
+    ),
     # --- vocabulary
     # int32_t llama_vocab_n_tokens(const struct llama_vocab * vocab);
     Row("llama_vocab_n_tokens", c_int32, (VocabPointer,)),

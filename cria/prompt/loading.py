@@ -13,7 +13,7 @@ from typing import NamedTuple
 from cria.constraint.compiler import GrammarCompiler
 from cria.formats.model_formats import ModelFormats
 from cria.model_file import check_model_file
-from cria.native import library, log
+from cria.native import library, log, process
 from cria.native.grammar_tokenizer import make_grammar_tokenizer, opens_with_blank
 from cria.native.model import Model, ModelOptions
 from cria.native.vocab import Vocab
@@ -57,6 +57,7 @@ def load_text_side(path: str, chat_template: str | None = None) -> TextSide:
 
     `chat_template` is used instead of all that the model brings.
     """
+    process.share_one_heap()
     library.hide_gpus()
     native = library.load()
     header = check_model_file(path)

@@ -15,7 +15,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from cria.config import ServerConfig
-from cria.generation.pipeline import Generation
+from cria.generation.model_pool import ModelPool
 from cria.server.answers import json_response
 from cria.server.anthropic_errors import anthropic_error, anthropic_framework_error
 from cria.server.auth import check_key, is_open, may_use_any, names_no_model
@@ -33,6 +33,7 @@ from cria.server.hosts import check_host, check_origin, cors_headers, preflight_
 from cria.server.key_ring import KeyRing
 from cria.server.limit_headers import tell_limits
 from cria.server.routes import (
+    adapters,
     anthropic,
     chat,
     completions,
@@ -40,7 +41,7 @@ from cria.server.routes import (
     embeddings,
     fim,
     health,
-    models,
+    managing,
     props,
     rerank,
     responses,
@@ -48,11 +49,15 @@ from cria.server.routes import (
     slots,
     stored_responses,
     tokens,
+)
+from cria.server.routes import (
+    models as models_route,
 )
 
 logger = logging.getLogger(__name__)
 
 RESOURCES = (
+    adapters,
     anthropic,
     chat,
     completions,
@@ -60,7 +65,8 @@ RESOURCES = (
     embeddings,
     fim,
     health,
-    models,
+    managing,
+    models_route,
     props,
     rerank,
     responses,
@@ -71,23 +77,23 @@ RESOURCES = (
 )
 
 
-def create_app(generation: Generation, config: ServerConfig) -> Flask:
-    """The WSGI application over one generation; it keeps no state of its own."""
+def create_app(models: ModelPool, config: ServerConfig) -> Flask:
+    """The WSGI application over some models; it keeps no state of its own."""
     app = Flask("cria", static_folder=None)
     app.url_map.merge_slashes = False
     for resource in RESOURCES:
         for prefix in ("/v1", ""):
-            blueprint = resource.make_blueprint(generation, config)
+            blueprint = resource.make_blueprint(models, config)
             app.register_blueprint(blueprint, url_prefix=prefix, name=blueprint.name + prefix)
-    _guard(app, generation, config)
-    tell_limits(app, generation.admission, config)
+    _guard(app, models, config)
+    tell_limits(app, models.limits, config)
     app.register_error_handler(HTTPException, answer_framework_error)
     app.register_error_handler(Exception, answer_error)
     app.after_request(add_headers)
     return app
 
 
-def _guard(app: Flask, generation: Generation, config: ServerConfig) -> None:
+def _guard(app: Flask, models: ModelPool, config: ServerConfig) -> None:
     ring = app.extensions["cria_keys"] = KeyRing(config)
 
     @app.before_request
@@ -100,7 +106,7 @@ def _guard(app: Flask, generation: Generation, config: ServerConfig) -> None:
         if not is_open(request.path):
             g.cria_key = check_key(request.headers, ring)
             if names_no_model(request.path):
-                may_use_any(generation.model_ids)
+                may_use_any(models.names())
         check_client_id()
         return None
 

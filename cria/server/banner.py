@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Mapping
 
 from cria.config import ServerConfig
+from cria.generation.hosted_model import HostedModel
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
 from cria.server.hosts import is_loopback
 from cria.server.key_ring import needs_key
@@ -14,15 +16,28 @@ from cria.server.key_ring import needs_key
 WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
-def ready_banner(generation: Generation, config: ServerConfig, port: int) -> str:
+def ready_banner(models: ModelPool, config: ServerConfig, port: int) -> str:
     """All lines together; `port` is the real one, also when any free one was asked for."""
     url = base_url(config.host, port)
     if config.tls_cert is not None:
         url = url.replace("http:", "https:", 1)
-    lines = [f"Cria serves {generation.model_ids[0]} on {url}/v1", *_capacity(generation)]
-    lines += [f"Warning: {warning}" for warning in _warnings(generation, config)]
-    lines += ["Try it:", f"  {_line_to_paste(generation, url, needs_key(config))}"]
+    names = ", ".join(model.names[0] for model in models.models)
+    lines = [f"Cria serves {names} on {url}/v1"]
+    for model in models.models:
+        told = _capacity(model.generation) if model.generation else [_absence(model)]
+        lines += told if models.is_single else [f"{model.names[0]}: {line}" for line in told]
+    loaded = [model.generation for model in models.models if model.generation is not None]
+    warnings = [warning for generation in loaded for warning in _model_warnings(generation)]
+    lines += [f"Warning: {warning}" for warning in (*dict.fromkeys(warnings), *_access(config))]
+    if loaded:
+        lines += ["Try it:", f"  {_line_to_paste(loaded[0], url, needs_key(config))}"]
     return "\n".join(lines)
+
+
+def _absence(model: HostedModel) -> str:
+    if model.failure is not None:
+        return f"not loaded: {model.failure}"
+    return "is loaded when it is asked for"
 
 
 def base_url(host: str, port: int) -> str:
@@ -73,9 +88,13 @@ def _capacity(generation: Generation) -> list[str]:
     return [f"{sequences} of {tokens}, on {info.device}"]
 
 
-def _warnings(generation: Generation, config: ServerConfig) -> list[str]:
+def _model_warnings(generation: Generation) -> list[str]:
     info = generation.status().info
-    warnings = [] if info is None else list(info.warnings)
+    return [] if info is None else list(info.warnings)
+
+
+def _access(config: ServerConfig) -> list[str]:
+    warnings = []
     if not needs_key(config) and not is_loopback(config.host):
         warnings.append(
             "whoever reaches this address may use the server; --api-key asks callers for a key."

@@ -94,6 +94,12 @@ def attach(app: Flask, stopping: Stopping) -> None:
         return response
 
 
+def drains(app: Flask) -> Callable[[], bool]:
+    """Whether an application is about to end, also asked outside of its requests."""
+    stopping: Stopping | None = app.extensions.get(_NAME)
+    return lambda: stopping is not None and stopping.is_draining
+
+
 def is_draining() -> bool:
     """Of the application that answers."""
     stopping: Stopping | None = current_app.extensions.get(_NAME)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -58,8 +58,12 @@ def message_events(
     except Exception as error:
         if not is_expected(error):
             logger.exception("stream %s failed", run.id)
-        _, body = anthropic_error(error, request_id)
-        yield framed("error", body)
+        yield failure_event(request_id)(error)
+
+
+def failure_event(request_id: str) -> Callable[[Exception], bytes]:
+    """The last event of a stream that fails."""
+    return lambda error: framed("error", anthropic_error(error, request_id)[1])
 
 
 def _events(run: Run, stream: MessageStream) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from cria.api.events import Heartbeat
 from cria.api.responses.encoder import ResponseEncoder
 from cria.api.responses.paths import own_error
 from cria.api.responses.response_object import Response
-from cria.api.responses.stream_events import StreamEvent, frame
+from cria.api.responses.stream_events import ErrorEvent, StreamEvent, frame
 from cria.errors import ClientGone, RequestError
 from cria.generation.run import Run
 from cria.server.errors import UNEXPECTED, UNEXPECTED_MESSAGE, failure_of, is_expected
@@ -80,3 +80,10 @@ def keep_failed(keep: Keep, response: Response) -> None:
 def frames(events: Iterable[StreamEvent]) -> bytes:
     """Some events as they are sent."""
     return b"".join(map(frame, events))
+
+
+def failure_event(error: Exception) -> bytes:
+    """The only event of a response that could not begin."""
+    code = getattr(error, "code", None) or failure_of(error).code or "server_error"
+    message = UNEXPECTED_MESSAGE if failure_of(error) is UNEXPECTED else str(error)
+    return frame(ErrorEvent(0, code, message, getattr(error, "param", None)))

@@ -33,6 +33,8 @@ from gevent.threadpool import ThreadPool
 from cria.answer_store.database import NUM_CONNECTIONS
 from cria.config import ModelEntry, ServerConfig
 from cria.errors import SetupError
+from cria.generation.ledger import Ledgers
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
 from cria.server import draining, logs, signals
 from cria.server.app import create_app
@@ -168,28 +170,28 @@ def _serve(
     *,
     has_private_store: bool,
 ) -> None:
-    (entry,) = entries
-    generation = Generation.open(entry.engine, server_config, offload=offload)
+    models = make_pool(entries, server_config)
+    models.start()
     address = listener.getsockname()[:2]
     job = WorkerJob(
         address,
         server_config,
-        entry.engine.model_path,
-        generation.engine_address,
-        generation.created,
+        entries[0].engine.model_path,
+        models.engine_address,
+        models.first.created,
         has_private_store,
-        generation.ledger_fd,
+        models.ledger.fd,
     )
     workers = Workers(server_config.num_workers - 1, job)
-    with serving(listener, generation, server_config) as server, workers:
-        generation.wait_ready()
+    with serving(listener, models, server_config) as server, workers:
+        models.wait_settled()
         stopping.begin(server_config.drain_delay_seconds, server_config.drain_timeout_seconds)
-        logs.say_anyway(say, ready_banner(generation, server_config, address[1]))
+        logs.say_anyway(say, ready_banner(models, server_config, address[1]))
         signals.on_hangup(workers.hang_up)
         notify("READY=1")
         start_watchdog()
         if server_config.exit_on_crash_loop:
-            gevent.spawn(_end_when_lost, generation, gevent.getcurrent())
+            gevent.spawn(_end_when_lost, models, gevent.getcurrent())
         stopping.wait()
         notify("STOPPING=1")
         workers.drain()
@@ -197,8 +199,24 @@ def _serve(
         drain(server, stopping, lambda: workers.num_running() + num_in_background(app))
 
 
-def _end_when_lost(generation: Generation, main: Any) -> None:
-    generation.wait_lost()
+def make_pool(entries: Sequence[ModelEntry], config: ServerConfig) -> ModelPool:
+    """The models of a server process that starts their engines."""
+
+    def open_model(entry: ModelEntry) -> Generation:
+        # With one model the further processes share its queue; with several there are none.
+        queue = models.ledger if models.is_single else None
+        ledgers = Ledgers(queue, models.ledger)
+        generation = Generation.open(entry.engine, entry.server, offload=offload, ledgers=ledgers)
+        generation.offload_storage = offload_storage
+        return generation
+
+    models = ModelPool(entries, config, open_model)
+    models.offload, models.offload_storage = offload, offload_storage
+    return models
+
+
+def _end_when_lost(models: ModelPool, main: Any) -> None:
+    models.wait_lost()
     reason = "The engine has ended too often; see the log for the reasons."
     gevent.kill(main, SetupError(reason))
 
@@ -211,11 +229,9 @@ def serve_until_stopped(server: Server, config: ServerConfig) -> None:
 
 
 @contextmanager
-def serving(
-    listener: socket.socket, generation: Generation, config: ServerConfig
-) -> Iterator[Server]:
-    """Accept connections and answer them; at the end, close the generation too."""
-    server = make_server(listener, generation, config)
+def serving(listener: socket.socket, models: ModelPool, config: ServerConfig) -> Iterator[Server]:
+    """Accept connections and answer them; at the end, close the models too."""
+    server = make_server(listener, models, config)
     forget = signals.on_hangup(server.reload)
     try:
         _start(server, config)
@@ -226,16 +242,16 @@ def serving(
         server.close()
         server.connections.is_closing = True
         stopping.close()
-        with _engine_ended_soon(generation):
-            generation.close()
+        with _engines_ended_soon(models):
+            models.close()
         server.stop(timeout=STOP_SECONDS)
         detach(server.application)
 
 
-def make_server(listener: socket.socket, generation: Generation, config: ServerConfig) -> Server:
+def make_server(listener: socket.socket, models: ModelPool, config: ServerConfig) -> Server:
     """The server of this process, with the limits of the config."""
-    generation.offload_storage = offload_storage
-    app = create_app(generation, config)
+    models.offload_storage = offload_storage
+    app = create_app(models, config)
     draining.attach(app, stopping)
     certificate = Certificate.of(config)
     tls: dict[str, Any] = {} if certificate is None else {"ssl_context": certificate.context}
@@ -258,9 +274,9 @@ def make_server(listener: socket.socket, generation: Generation, config: ServerC
 
 
 @contextmanager
-def _engine_ended_soon(generation: Generation) -> Iterator[None]:
+def _engines_ended_soon(models: ModelPool) -> Iterator[None]:
     """An engine in the middle of a long step hears of its end only afterwards: not waited for."""
-    timer = threading.Timer(ENGINE_SECONDS, _kill_engine, (generation,))
+    timer = threading.Timer(ENGINE_SECONDS, _kill_engines, (models,))
     timer.start()
     try:
         yield
@@ -268,8 +284,8 @@ def _engine_ended_soon(generation: Generation) -> Iterator[None]:
         timer.cancel()
 
 
-def _kill_engine(generation: Generation) -> None:
-    if pid := generation.status().pid:
+def _kill_engines(models: ModelPool) -> None:
+    for pid in models.pids():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

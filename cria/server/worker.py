@@ -21,7 +21,8 @@ from gevent.socket import wait_read
 
 from cria.errors import CriaError
 from cria.generation.engine_guest import clear_away
-from cria.generation.ledger import Ledger
+from cria.generation.ledger import Ledger, Ledgers
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
 from cria.server.response_file import remove_private
 from cria.server import signals
@@ -57,10 +58,10 @@ def work(job: WorkerJob) -> None:
         job.engine_address,
         config,
         offload=serve.offload,
-        ledger=Ledger(config.num_workers, job.number, job.ledger_fd),
+        ledgers=Ledgers(Ledger(config.num_workers, job.number, job.ledger_fd)),
     )
     generation.created = job.created
-    with serve.serving(listener, generation, config) as server:
+    with serve.serving(listener, ModelPool.of(generation, config), config) as server:
         serve.serve_until_stopped(server, config)
 
 

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cria.bench import events
-from cria.bench.events import Chunk, EventStream, StreamError, error_message, shown
+from cria.bench.events import Chunk, ChunkStream
+from cria.client.event_stream import StreamError
 from tests.bench.fake_server import DONE, GOOD, text, usage
 
 STREAMS = {
@@ -24,7 +25,7 @@ STREAMS = {
 
 def feed_all(data: bytes, cuts: list[int]) -> tuple[list[Chunk], bool]:
     """Everything in pieces that end at these places."""
-    stream, chunks = EventStream(), []
+    stream, chunks = ChunkStream(), []
     bounds = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     for start, end in zip(bounds, bounds[1:], strict=False):
         chunks += stream.feed(data[start:end])
@@ -52,7 +53,7 @@ def test_byte_by_byte() -> None:
 @given(st.text())
 def test_any_text_is_text(words: str) -> None:
     data = json.dumps({"choices": [{"text": words}]}, ensure_ascii=False).encode()
-    (chunk,) = EventStream().feed(b"data: " + data + b"\n\n")
+    (chunk,) = ChunkStream().feed(b"data: " + data + b"\n\n")
     assert chunk.has_text == bool(words)
 
 
@@ -70,7 +71,7 @@ GARBAGE = st.binary() | st.builds(
 @example([b"data: []\n\n"])
 @example([b'data: {"choices": 3}\n\n'])
 def test_garbage_is_a_stream_error_at_worst(pieces: list[bytes]) -> None:
-    stream = EventStream()
+    stream = ChunkStream()
     try:
         for piece in pieces:
             stream.feed(piece)
@@ -78,53 +79,18 @@ def test_garbage_is_a_stream_error_at_worst(pieces: list[bytes]) -> None:
         assert len(str(error)) < 1000
 
 
-@given(st.binary())
-def test_an_error_message_is_one_bounded_line(body: bytes) -> None:
-    message = error_message(body)
-    assert message.isprintable()
-    assert len(message) <= events.MAX_REASON + 3
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b'{"error": {"message": "no", "code": 3}}', "no"),
-        (b'{"error": "no"}', "no"),
-        (b'{"detail": "no"}', "no"),
-        (b'{"message": "no"}', "no"),
-        (b'{"other": "no"}', "{'other': 'no'}"),
-        (b"<html>\n  no\n</html>", "<html> no </html>"),
-        (b"", ""),
-    ],
-)
-def test_the_message_of_an_error(body: bytes, message: str) -> None:
-    assert error_message(body) == message
-
-
 def test_an_error_event_ends_the_stream() -> None:
     with pytest.raises(StreamError, match="^out of memory$"):
-        EventStream().feed(text("a") + b'data: {"error": {"message": "out of memory"}}\n\n')
+        ChunkStream().feed(text("a") + b'data: {"error": {"message": "out of memory"}}\n\n')
 
 
 def test_an_error_of_null_is_none() -> None:
-    assert len(EventStream().feed(b'data: {"error": null, "choices": []}\n\n')) == 1
+    assert len(ChunkStream().feed(b'data: {"error": null, "choices": []}\n\n')) == 1
 
 
 def test_the_end_is_known_only_when_it_is_whole() -> None:
-    stream = EventStream()
+    stream = ChunkStream()
     stream.feed(usage(1, 1) + DONE[:-1])
     assert not stream.done
     stream.feed(DONE[-1:])
     assert stream.done
-
-
-def test_an_endless_event_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "MAX_EVENT_BYTES", 100)
-    stream = EventStream()
-    stream.feed(b"x" * 100)
-    with pytest.raises(StreamError, match="more than 100 bytes"):
-        stream.feed(b"x")
-
-
-def test_what_is_shown_is_cut() -> None:
-    assert shown(b"x" * 10_000) == "x" * events.MAX_REASON + "..."

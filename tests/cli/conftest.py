@@ -26,6 +26,7 @@ class RecordingServer:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.environment: dict[str, str] = {}
+        self.entries: Sequence[ModelEntry] = ()
         self.engine_config = EngineConfig("")
         self.config = ServerConfig()
 
@@ -55,6 +56,7 @@ class RecordingServer:
     ) -> None:
         self.calls.append("serve")
         self.environment = dict(os.environ)
+        self.entries = entries
         self.engine_config, self.config = entries[0].engine, config
         say("ready")
 

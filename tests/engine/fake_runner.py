@@ -7,9 +7,11 @@ from itertools import count
 
 import numpy as np
 
+from cria.adapter_set import AdapterSet
+from cria.engine.limits import Limits
 from cria.engine.pacing import PrefillPacer
 from cria.engine.scheduled import ScheduledBatch, StepLogprobs
-from cria.engine.scheduler import Limits, Scheduler
+from cria.engine.scheduler import Scheduler
 from cria.engine.sequence import Sequence
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import NativeError
@@ -43,6 +45,9 @@ class FakeRunner:
         self.events: list[str] = []
         self.fail_next = False
         self.failures: dict[int, str] = {}
+        self.adapters: dict[int, AdapterSet] = {}
+        """With which each slot's contents were computed."""
+        self.turns: list[AdapterSet] = []
         self._cells: dict[int, list[int]] = {}
         self._new_cells = count()
         self._sequences: dict[int, Sequence] = {}  # by slot
@@ -64,11 +69,19 @@ class FakeRunner:
             self._contexts.setdefault(sequence.request_id, sequence.prompt.tolist())
         for slot, source, length in batch.prefixes:
             held = self.contents.get(source, [])
+            if length and slot in {sequence.slot for sequence in batch.admitted}:
+                assert self.adapters[source] == self._sequences[slot].adapters, "other adapters"
             assert len(held) >= length, "the source holds too little"
             self.contents[slot] = held[:length]
             cells = self._cells.get(source, [])[:length]
             is_copy = slot != source and not self.shares_cells
             self._cells[slot] = [next(self._new_cells) for _ in cells] if is_copy else cells
+            if length:
+                self.adapters[slot] = self.adapters[source]
+        self.turns.append(batch.adapters)
+        for slot in [*batch.decodes.tolist(), *(work.sequence.slot for work in batch.prefills)]:
+            assert self._sequences[slot].adapters == batch.adapters, "a step is of one set"
+            self.adapters[slot] = batch.adapters
         if self.fail_next:
             self.fail_next = False
             raise NativeError("told to fail")

@@ -103,3 +103,12 @@ def test_what_is_chosen_fits_or_is_refused(
     assert capacity.context_size <= capacity.num_cells
     assert capacity.num_slots == (slots or capacity.num_slots)
     assert capacity.context_size == (context or capacity.context_size)
+
+
+def test_less_than_what_was_too_much() -> None:
+    """Where the choice is ours; a pool shrinks as it does for want of memory."""
+    assert pooled(config().with_less_than(8 * 8192), ROOMY) == Capacity(8, 8192, 4 * 8192)
+    assert parts(config().with_less_than(8 * 8192), ROOMY) == Capacity(4, 8192, 4 * 8192)
+    fixed = config(num_slots=8, context_size=8192)
+    assert config().may_shrink and not fixed.may_shrink
+    assert pooled(fixed.with_less_than(8 * 8192), ROOMY).context_size == 8192

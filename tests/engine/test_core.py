@@ -13,10 +13,11 @@ from cria.engine.compiling import Compiling
 from cria.engine.core import EngineCore
 from cria.engine.embedding_queue import Piece, Vector
 from cria.engine.embedding_steps import EmbeddingSteps
+from cria.engine.limits import Limits
 from cria.engine.pacing import PrefillPacer
 from cria.engine.peers import Peers
 from cria.engine.scheduled import ScheduledBatch, StepLogprobs
-from cria.engine.scheduler import Limits, Scheduler
+from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.ipc import codec
 from cria.ipc.messages import (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +15,11 @@ import pytest
 from cria.config import EngineConfig
 from cria.engine.batching import MAX_FILLERS, MAX_REPEATS, PaddedBatching
 from cria.engine.capacity import CACHE_SHARE
+from cria.engine.limits import Limits
 from cria.engine.loaded_model import LoadedModel
 from cria.engine.model_runner import ModelRunner
 from cria.engine.pacing import PrefillPacer
-from cria.engine.scheduler import Limits, Scheduler
+from cria.engine.scheduler import Scheduler
 from cria.engine.shifting import without_oldest_half
 from cria.engine.slots import Capacity, SlotPool
 from cria.errors import ModelFileError, NativeError, SetupError
@@ -28,6 +31,7 @@ from cria.native.context import Context, ContextOptions
 from cria.native.model import Model
 from cria.sampling_params import Dry, SamplingParams
 from tests.engine.fake_runner import unpack
+from tests.real_server import REPOSITORY
 
 LAYOUTS = ["unified", "streams", "padded"]
 """Padded streams are what a GPU gets."""
@@ -491,3 +495,29 @@ def test_a_gpu_that_is_not_there_is_a_warning(tiny_gguf: Path) -> None:
         assert runner.warnings == [
             "No GPU can be used by this build on this machine: the CPU computes everything."
         ]
+
+
+LESS_MEMORY = """
+import logging, resource, sys
+from pathlib import Path
+from cria.config import EngineConfig
+from cria.engine.loaded_model import LoadedModel
+from cria.engine.model_runner import ModelRunner
+logging.basicConfig(format="%(message)s")
+loaded = LoadedModel(EngineConfig(sys.argv[1], num_threads=1))
+loaded.free_bytes = lambda: 64 << 30  # as if another program had taken it since
+used = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmSize" in line)
+most = int(used.split()[1]) * 1024 + (800 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+print(ModelRunner(loaded).info.num_cells)
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(sys.platform != "linux", reason="limits its memory")
+def test_a_cache_that_does_not_fit_after_all_is_made_smaller(default_model: Path) -> None:
+    """64 Ki cells of this model take 1.5 GB."""
+    command = [sys.executable, "-c", LESS_MEMORY, str(default_model)]
+    seen = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert 0 < int(seen.stdout) < 8 * 8192, seen.stderr
+    assert "Trying half of that" in seen.stderr

@@ -16,13 +16,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from cria.adapter_set import BASE, AdapterSet, make_set
 from cria.engine.compiling import Compiling
-from cria.engine.core import EngineCore
+from cria.engine.core import EngineCore, NoAdapters
 from cria.engine.embedding_steps import EmbeddingSteps
+from cria.engine.limits import Limits
 from cria.engine.pacing import PrefillPacer
 from cria.engine.peers import OWN_ID, Peers
 from cria.engine.scheduled import ScheduledBatch
-from cria.engine.scheduler import Limits, Scheduler
+from cria.engine.scheduler import Scheduler
 from cria.engine.slots import Capacity, SlotPool, Tokens
 from cria.errors import NativeError
 from cria.ipc import codec
@@ -75,6 +77,13 @@ class FailingRunner(FakeRunner):
         return super().finish(batch)
 
 
+class AnyAdapters(NoAdapters):
+    """Every adapter is there."""
+
+    def why_not(self, adapters: AdapterSet) -> str | None:
+        return None
+
+
 def next_token(request_id: int, num_tokens: int) -> int:
     """1, 2, 3, ...; some requests end by themselves."""
     return END if request_id % 3 == 0 and num_tokens == 9 else num_tokens + 1
@@ -107,6 +116,7 @@ class EngineMachine(RuleBasedStateMachine):
             EmbeddingSteps(self.embedder, PrefillPacer(1.0, 4)),
             Compiling(lambda: pytest.fail("nobody wants a grammar")),
         )
+        self.core.adapters = AnyAdapters()
         self.peers.welcome(READY)
         self.next_id = 0
 
@@ -118,15 +128,23 @@ class EngineMachine(RuleBasedStateMachine):
         max_tokens=st.integers(0, 40),
         priority=st.integers(-2, 2),
         n=st.integers(1, 4),
+        adapter=st.integers(0, 2),
     )
-    def submit(
-        self, data: st.DataObject, prompt: list[int], max_tokens: int, priority: int, n: int
+    def submit(  # noqa: PLR0913 - what hypothesis draws
+        self,
+        data: st.DataObject,
+        prompt: list[int],
+        max_tokens: int,
+        priority: int,
+        n: int,
+        adapter: int,
     ) -> None:
         """As many sequences of one prompt as choices are wanted."""
         front = data.draw(st.sampled_from(self.fronts))
         params = SamplingParams(max_tokens=max_tokens)
+        adapters = make_set({adapter: 1.0}) if adapter else BASE
         for _ in range(n):
-            self.tell(front, Submit(self.next_id, prompt, params, priority))
+            self.tell(front, Submit(self.next_id, prompt, params, priority, adapters=adapters))
             front.requests[self.next_id] = Request(len(prompt) + max_tokens)
             self.next_id += 1
 

@@ -20,7 +20,12 @@ TEXT = {"model": "tiny", "ignore_eos": True, "temperature": 0, "seed": 1}
 
 @contextmanager
 def faulty(
-    model: Path, tmp_path: Path, fault: str, *options: str, times: int = 1
+    model: Path,
+    tmp_path: Path,
+    fault: str,
+    *more_options: str,
+    times: int = 1,
+    options: tuple[str, ...] = OPTIONS,
 ) -> Iterator[RealServer]:
     """A server whose engines do this, so many times together."""
     with pytest.MonkeyPatch.context() as patch:
@@ -28,7 +33,7 @@ def faulty(
         patch.setenv("CRIA_TEST_FAULTS_ALLOWED", "1")
         patch.setenv("CRIA_TEST_FAULT_FILE", str(tmp_path / "count"))
         patch.setenv("CRIA_TEST_FAULT_TIMES", str(times))
-        with RealServer.start(model, *OPTIONS, *options, log=tmp_path / "log") as server:
+        with RealServer.start(model, *options, *more_options, log=tmp_path / "log") as server:
             yield server
 
 

@@ -17,6 +17,7 @@ from flask import Flask
 
 from cria.access_key import digest_of, hashed
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.server.app import create_app
 from cria.server.response_service import detach
 from tests.fakes import FakeGeneration
@@ -33,7 +34,7 @@ OPEN = {f"{prefix}/{name}" for prefix in ("", "/v1") for name in ("health", "liv
 @pytest.fixture(scope="module")
 def app() -> Iterator[Flask]:
     config = ServerConfig(keys=(hashed(KEY),), response_store=None)
-    made = create_app(FakeGeneration(), config)  # type: ignore[arg-type]
+    made = create_app(ModelPool.of(FakeGeneration()), config)  # type: ignore[arg-type]
     yield made
     detach(made)
 
@@ -99,7 +100,7 @@ def test_a_key_for_some_models() -> None:
     generation = FakeGeneration()
     name = generation.model_ids[0]
     keys = hashed("other", models=("other",)), hashed("this", models=(name,))
-    made = create_app(generation, ServerConfig(keys=keys, response_store=None))  # type: ignore[arg-type]
+    made = create_app(ModelPool.of(generation), ServerConfig(keys=keys, response_store=None))  # type: ignore[arg-type]
     client = made.test_client()
     body = {"model": name, "prompt": "a"}
     statuses = {}
@@ -136,7 +137,7 @@ def test_foreign_pages(app: Flask) -> None:
 
 def test_listed_pages() -> None:
     config = ServerConfig(keys=(hashed(KEY),), cors_origins=("https://a.org",), response_store=None)
-    made = create_app(FakeGeneration(), config)  # type: ignore[arg-type]
+    made = create_app(ModelPool.of(FakeGeneration()), config)  # type: ignore[arg-type]
     asked = {"Origin": "https://a.org", "Access-Control-Request-Method": "POST"}
     before = made.test_client().options("/v1/completions", headers=asked)
     assert before.status_code == 204

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -164,6 +165,7 @@ def test_after_a_crash_loop_requests_are_refused(tiny_gguf: Path, tmp_path: Path
         refused = complete(server)
         assert refused.json()["error"]["code"] == "engine_unavailable"
         assert int(refused.headers["Retry-After"]) > 60
+        assert requests.get(f"{server.url}/livez", timeout=10).status_code == 503
 
 
 def test_a_crash_at_the_first_load_is_the_end(tiny_gguf: Path, tmp_path: Path) -> None:
@@ -190,8 +192,21 @@ def test_no_memory_has_a_code_of_its_own(tiny_gguf: Path, tmp_path: Path) -> Non
         wait_until_ready(server, 1)
         engine = engine_of(server.process.pid)
         assert engine is not None
+        assert "next engine's cache" not in server.log.read_text(), "its size was asked for"
         score = int(Path(f"/proc/{engine.pid}/oom_score_adj").read_text())
         assert score >= 500 > int(Path(f"/proc/{server.process.pid}/oom_score_adj").read_text())
+
+
+def test_the_next_plan_is_smaller(tiny_gguf: Path, tmp_path: Path) -> None:
+    """F6: where its size is our choice."""
+    open_choice = tuple(word for word in OPTIONS if word not in ("--parallel", "4"))
+    with faulty(tiny_gguf, tmp_path, "oom@token:2", options=open_choice) as server:
+        *_, last = events(stream(server))
+        assert error_of(last)["code"] == "out_of_memory"
+        wait_until_ready(server, 1)
+        assert complete(server).ok
+        log = server.log.read_text()
+    assert f"the next engine's cache holds {8 * 512 // 2} tokens at most" in log
 
 
 @pytest.mark.parametrize("code", [1, 2, -1])
@@ -406,3 +421,25 @@ def try_to_complete(server: RealServer) -> int:
         return requests.post(f"{server.url}/v1/completions", json=body, timeout=2).status_code
     except requests.Timeout:
         return 0
+
+
+def test_no_descriptor_is_left_for_the_next_engine(tiny_server: RealServer) -> None:
+    """F18: it is started as soon as there are some again."""
+    pid = tiny_server.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    with requests.Session() as session:
+        assert session.get(f"{tiny_server.url}/health", timeout=10).ok
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (2, before[1]))
+        kill_engine(tiny_server)
+        body = {"model": "tiny", "prompt": "hello"}
+        answer = wait_for(
+            lambda: session.post(f"{tiny_server.url}/v1/completions", json=body, timeout=30),
+            lambda answer: answer.status_code == 503,
+            "a refusal",
+        )
+        assert "Retry-After" in answer.headers and answer.json()["error"]["message"]
+        wait_for(tiny_server.log.read_text, lambda log: "cannot be started" in log, "a try")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    wait_until_ready(tiny_server, restarts=1)
+    assert complete(tiny_server).ok
+    assert "Traceback" not in tiny_server.log.read_text()

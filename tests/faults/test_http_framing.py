@@ -83,6 +83,12 @@ def test_a_url_is_a_path_with_its_own_host(
         assert status_of(read_until(sock, b"}")) == status
 
 
+def test_an_old_health_check_names_no_host(server: FakeServer) -> None:
+    with server.connect() as sock:
+        sock.sendall(lines(first=b"GET /health HTTP/1.0"))
+        assert status_of(read_to_end(sock)) == 200
+
+
 def test_extensions_and_harmless_trailers_are_passed_over(server: FakeServer) -> None:
     body = b'{"model":"fake","prompt":"hi"}'
     chunked = b"%x;a=b;c\r\n%b\r\n00;d\r\nX-Sum: 1\r\nOther: 2\r\n\r\n" % (len(body), body)

@@ -36,6 +36,7 @@ from cria.errors import (
     RequestQuarantined,
     ServerStopping,
 )
+from cria.generation.model_pool import ModelPool
 from cria.server.app import create_app
 from tests.fakes import HELLO, FakeGeneration, FakeRun
 from tests.faults.toxic_proxy import Toxic, toxic_proxy
@@ -89,7 +90,7 @@ class Failing(FakeGeneration):
 @contextmanager
 def serving(generation: FakeGeneration, **settings: Any) -> Iterator[str]:
     """The address of an application."""
-    app = create_app(generation, ServerConfig(**settings))  # type: ignore[arg-type]
+    app = create_app(ModelPool.of(generation), ServerConfig(**settings))  # type: ignore[arg-type]
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

@@ -29,7 +29,7 @@ def test_a_keys_own_limits_win() -> None:
     config = ServerConfig(rate_limit_requests=3, rate_limit_tokens=4)
     key = AccessKey("00", "ann", requests_per_minute=9, max_concurrent=2)
     caller = caller_of(key, config)
-    assert caller[1:] == (9, 4, 2, False)
+    assert caller[1:] == (9, 4, 2, False, ())
     assert caller.is_limited
 
 

@@ -43,3 +43,9 @@ def test_the_line_that_says_most() -> None:
     assert last_words(["one", "an error", "two"]) == "an error"
     assert last_words(["one", "x" * 1000]) == "x" * 300
     assert last_words([]) == ""
+
+
+def test_a_gpu_without_memory_ends_the_process_by_itself() -> None:
+    words = "CUDA error: out of memory"
+    death = diagnose(-signal.SIGABRT, was_starved=False, silence=None, words=words)
+    assert death.code == "out_of_memory" and death.last_words == words

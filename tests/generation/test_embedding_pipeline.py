@@ -11,8 +11,9 @@ import pytest
 
 from cria.api.decoding import decode
 from cria.api.embeddings import EmbeddingRequest
+from cria.api.request_settings import RequestSettings
 from cria.api.rerank import RerankRequest
-from cria.config import ServerConfig
+from cria.config import ModelSettings, ServerConfig
 from cria.errors import ContextLengthExceeded, ModelNotFound, RequestError
 from cria.generation.admission import Admission
 from cria.generation.embedding_pipeline import EmbeddingPipeline
@@ -47,6 +48,7 @@ class Bench:
             Reception(Admission(ServerConfig()), lambda: READY, 60.0),
             self.offload,
             self.check,
+            RequestSettings(ModelSettings()),
         )
 
     def offload(self, function: Callable[..., Any], *args: object) -> Any:

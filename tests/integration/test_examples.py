@@ -28,6 +28,7 @@ EXPECTED = {
     "choice.sh": r'"content":"(yes|no)".*"finish_reason":"stop"',
     "openai_tools.py": r'(?s)^temperature\(.*"city".*\) = \{"city": "',
     "responses.sh": r'"object":"response"(?s:.*)"previous_response_id":"resp_\w+"',
+    "run.sh": r"^[^a-z]*[A-Z][^a-z]*\n$",
     "openai_structured.py": r"^sky='(clear|cloudy|rain)' wind=\d{1,2}$",
     "sse_client.py": r"\w+",
     "urllib3_stream.py": r"\w+",
@@ -43,7 +44,7 @@ def test_example(name: str, server_url: str) -> None:
     path = EXAMPLES / name
     done = subprocess.run(
         [*COMMANDS[path.suffix], str(path)],
-        env={**os.environ, "CRIA_URL": server_url},
+        env={**os.environ, "CRIA_URL": server_url, "PYTHON": sys.executable},
         capture_output=True,
         text=True,
         timeout=60,

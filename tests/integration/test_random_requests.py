@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.sampling_params import SAMPLER_ORDER
 from cria.server.app import create_app
 from cria.server.openapi import REFUSED, make_document
@@ -27,7 +28,7 @@ from tests.schema_values import SchemaValues, Values
 pytestmark = pytest.mark.integration
 
 DOCUMENT = make_document(
-    create_app(FakeGeneration(), ServerConfig()),  # type: ignore[arg-type]
+    create_app(ModelPool.of(FakeGeneration()), ServerConfig()),  # type: ignore[arg-type]
     needs_key=False,
 )
 BODIES: dict[str, dict[str, Any]] = {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
+
+from cria.model_file.header import Header, read_header
 
 ALIGNMENT = 32
 U32, I32, F32, BOOL, STRING, ARRAY, U64 = 4, 5, 6, 7, 8, 9, 10  # enum gguf_type
@@ -76,3 +79,11 @@ def gguf(
 
 def padded(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def header_of(metadata: Mapping[str, Any], tensors: Sequence[Given] = ()) -> Header:
+    """What a file with these says of itself."""
+    with TemporaryFile() as file:
+        file.write(gguf(metadata, tensors))
+        file.seek(0)
+        return read_header(file)

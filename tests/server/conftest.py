@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.server.app import create_app
 from tests.fakes import FakeGeneration
 
@@ -22,4 +23,4 @@ def client(generation: FakeGeneration) -> FlaskClient:
 
 def make_client(generation: FakeGeneration, **settings: object) -> FlaskClient:
     """A client of an application with these settings."""
-    return create_app(generation, ServerConfig(**settings)).test_client()  # type: ignore[arg-type]
+    return create_app(ModelPool.of(generation), ServerConfig(**settings)).test_client()  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ class OpenedGeneration(FakeGeneration):
     loading = False
 
     @classmethod
-    def open(cls, *_: Any, offload: Any) -> FakeGeneration:
+    def open(cls, *_: Any, offload: Any, **__: Any) -> FakeGeneration:
         assert offload(len, "abc") == 3
         generation = cls(SCRIPTS)
         if cls.load_error:

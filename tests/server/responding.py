@@ -12,6 +12,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.server.app import create_app
 from cria.server.response_service import detach
 from tests.fakes import FakeGeneration
@@ -23,7 +24,7 @@ def responding(
 ) -> Iterator[FlaskClient]:
     """A client of an application with these settings."""
     config = ServerConfig(response_store=None if path is None else str(path), **settings)
-    app = create_app(generation, config)  # type: ignore[arg-type]
+    app = create_app(ModelPool.of(generation), config)  # type: ignore[arg-type]
     try:
         yield app.test_client()
     finally:

@@ -10,13 +10,14 @@ import pytest
 
 from cria.access_key import hashed
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.ipc.messages import EmbeddingInfo
 from cria.server import banner
 from tests.fakes import READY, FakeGeneration
 
 
 def test_it_says_where_what_and_how_much() -> None:
-    text = banner.ready_banner(FakeGeneration(), ServerConfig(), 1234)
+    text = banner.ready_banner(ModelPool.of(FakeGeneration()), ServerConfig(), 1234)
     assert "fake on http://127.0.0.1:1234/v1" in text
     assert "8 sequences of 2048 tokens each, on CPU" in text
     assert "Warning" not in text
@@ -25,7 +26,7 @@ def test_it_says_where_what_and_how_much() -> None:
 def test_it_says_less_when_it_knows_less() -> None:
     generation = FakeGeneration()
     generation.engine = msgspec.structs.replace(generation.engine, info=None)
-    assert "sequences" not in banner.ready_banner(generation, ServerConfig(), 1234)
+    assert "sequences" not in banner.ready_banner(ModelPool.of(generation), ServerConfig(), 1234)
 
 
 @pytest.mark.parametrize(("pooling", "route"), [("mean", "embeddings"), ("rank", "rerank")])
@@ -35,7 +36,7 @@ def test_a_model_that_only_embeds_is_shown_as_one(pooling: str, route: str) -> N
         READY, can_generate=False, num_slots=0, embedding=EmbeddingInfo(384, 512, pooling)
     )
     generation.engine = msgspec.structs.replace(generation.engine, info=info)
-    text = banner.ready_banner(generation, ServerConfig(keys=(hashed("k"),)), 1234)
+    text = banner.ready_banner(ModelPool.of(generation), ServerConfig(keys=(hashed("k"),)), 1234)
     what = {"mean": "Embeddings", "rank": "Rankings"}[pooling]
     assert f"{what} of texts of up to 512 tokens, on CPU" in text
     assert "sequence" not in text
@@ -48,7 +49,9 @@ def test_it_repeats_the_engines_warnings() -> None:
     generation = FakeGeneration()
     info = msgspec.structs.replace(READY, warnings=["there is no GPU"])
     generation.engine = msgspec.structs.replace(generation.engine, info=info)
-    assert "Warning: there is no GPU" in banner.ready_banner(generation, ServerConfig(), 1)
+    assert "Warning: there is no GPU" in banner.ready_banner(
+        ModelPool.of(generation), ServerConfig(), 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_it_repeats_the_engines_warnings() -> None:
     ],
 )
 def test_it_warns_of_an_open_door(config: ServerConfig, warns: bool) -> None:
-    assert ("--api-key" in banner.ready_banner(FakeGeneration(), config, 1)) is warns
+    assert ("--api-key" in banner.ready_banner(ModelPool.of(FakeGeneration()), config, 1)) is warns
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,6 @@ def test_the_line_survives_a_shell() -> None:
 
 def test_the_line_shows_where_the_key_goes_but_no_key() -> None:
     config = ServerConfig(keys=(hashed("secret"),))
-    text = banner.ready_banner(FakeGeneration(), config, 1)
+    text = banner.ready_banner(ModelPool.of(FakeGeneration()), config, 1)
     assert '-H "Authorization: Bearer $CRIA_API_KEY"' in text
     assert "secret" not in text

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.server.app import create_app
 from cria.server.docs_page import default_of, make_page, words
 from cria.server.openapi import make_document
@@ -45,7 +46,7 @@ class Page(HTMLParser):
 
 
 def real_page() -> Page:
-    app = create_app(FakeGeneration(), ServerConfig())  # type: ignore[arg-type]
+    app = create_app(ModelPool.of(FakeGeneration()), ServerConfig())  # type: ignore[arg-type]
     return Page(make_page(make_document(app, needs_key=False)))
 
 

@@ -11,6 +11,7 @@ from flask import Flask
 
 from cria.access_key import hashed
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
 from cria.server import draining
 from cria.server.app import create_app
@@ -37,7 +38,7 @@ def stopping() -> Stopping:
 @pytest.fixture
 def app(stopping: Stopping) -> Flask:
     generation: Generation = FakeGeneration({"hello": HELLO})  # type: ignore[assignment]
-    made = create_app(generation, ServerConfig(keys=(hashed("k"),)))
+    made = create_app(ModelPool.of(generation), ServerConfig(keys=(hashed("k"),)))
     draining.attach(made, stopping)
     return made
 

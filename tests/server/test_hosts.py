@@ -38,6 +38,12 @@ def test_other_names(host: str) -> None:
     assert caught.value.code == "host_not_allowed" and "\x1b" not in str(caught.value)
 
 
+def test_health_checks_may_name_no_host() -> None:
+    hosts.check_host(Headers(), LOCAL)
+    with pytest.raises(AccessDenied):
+        hosts.check_host(Headers({"Host": ""}), LOCAL)
+
+
 def test_names_that_the_operator_allows() -> None:
     config = ServerConfig(allowed_hosts=("Example.com",))
     hosts.check_host(Headers({"Host": "example.com:80"}), config)

@@ -10,6 +10,7 @@ from flask import Flask
 from openapi_spec_validator import validate
 
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.server.app import create_app
 from cria.server.openapi import described_routes, make_document, undescribed
 from cria.server.operations import Operation, describe
@@ -18,7 +19,7 @@ from tests.fakes import FakeGeneration
 
 @pytest.fixture(scope="module")
 def app() -> Flask:
-    return create_app(FakeGeneration(), ServerConfig())  # type: ignore[arg-type]
+    return create_app(ModelPool.of(FakeGeneration()), ServerConfig())  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_paths_and_queries_have_their_parameters(document: dict[str, Any]) -> No
         return {(each["in"], each["name"]) for each in found if "in" in each}
 
     assert names("/models/{model_id}") == {("path", "model_id")}
-    assert names("/slots") == {("query", "fail_on_no_slot")}
+    assert names("/slots") == {("query", "fail_on_no_slot"), ("query", "model")}
 
 
 def test_keys_are_asked_for_where_they_are_needed(app: Flask, document: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from cria.answer_store.store import AnswerStore
 from cria.api.responses.response_object import Response
 from cria.config import ServerConfig
 from cria.errors import SetupError
+from cria.generation.model_pool import ModelPool
 from cria.server.app import create_app
 from cria.server.response_service import detach
 from cria.server.stored_answers import answer_of, encode
@@ -20,7 +21,7 @@ from tests.server.responding import responding
 
 def test_there_is_one_for_both_prefixes(tmp_path: Path) -> None:
     app = create_app(
-        FakeGeneration(),  # type: ignore[arg-type]
+        ModelPool.of(FakeGeneration()),  # type: ignore[arg-type]
         ServerConfig(response_store=str(tmp_path / "store")),
     )
     assert len(list(tmp_path.glob("*.lock"))) == 1

@@ -20,6 +20,7 @@ from cria.api.anthropic.tools import function_tool, kept_tools, parallel_calls, 
 from cria.api.anthropic.turns import turns
 from cria.api.chat import ChatCompletionRequest
 from cria.api.constraints import JsonSchema, JsonSchemaFormat
+from cria.api.field_paths import said_names
 from cria.api.reasoning import Reasoning
 from cria.errors import ContextLengthExceeded, RequestError
 
@@ -37,6 +38,8 @@ _NAMES = {
     "reasoning_effort": "output_config.effort",
 }
 """Fields of a chat that have another name here."""
+_UNCHANGED = frozenset({"max_tokens", "temperature", "top_p", "top_k"})
+"""Those that have the same name and meaning."""
 
 
 class Origins(NamedTuple):
@@ -104,6 +107,7 @@ def chat_request(wanted: CountTokensRequest) -> tuple[ChatCompletionRequest, Ori
             **_format(wanted),
             **_generating(wanted),
         )
+    chat.note(given=wanted.given & _UNCHANGED | said_names(chat))
     return chat, origins
 
 

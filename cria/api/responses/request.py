@@ -60,6 +60,7 @@ class ResponsesRequest(GenerationRequest, kw_only=True):
 
     UNSUPPORTED: ClassVar[Mapping[str, Refusal]] = {
         **OTHER_SERVERS,
+        "lora": Refusal(reason="name the model as 'model:adapter' instead"),
         "max_tokens": Refusal(reason="it is 'max_output_tokens' here"),
         "max_completion_tokens": Refusal(reason="it is 'max_output_tokens' here"),
         "messages": Refusal(reason="it is 'input' here"),

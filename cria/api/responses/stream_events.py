@@ -42,6 +42,14 @@ class ResponseFailed(StreamEvent, frozen=True, tag="response.failed"):
     response: Response
 
 
+class ErrorEvent(StreamEvent, frozen=True, tag="error"):
+    """There is no response that could fail."""
+
+    code: str
+    message: str
+    param: str | None
+
+
 class ItemAdded(StreamEvent, frozen=True, tag="response.output_item.added"):
     output_index: int
     item: OutputItem

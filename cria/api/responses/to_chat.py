@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from cria.api.chat import ChatCompletionRequest
+from cria.api.field_paths import said_names
 from cria.api.generation_request import GenerationRequest
 from cria.api.responses.conversation import to_messages
 from cria.api.responses.input_items import Kept
@@ -32,7 +35,22 @@ def to_chat(request: ResponsesRequest, items: Sequence[Kept], model: str) -> Cha
         fields["context_overflow"] = "truncate_left"
     with own_words(tool_paths(request)):
         # An answer of the assistant's at the end is an answer: the new one does not go on in it.
-        return ChatCompletionRequest(**fields, add_generation_prompt=True)
+        chat = ChatCompletionRequest(**fields, add_generation_prompt=True)
+    overflow = {"context_overflow"} if request.truncation else set()
+    chat.note(given=request.given | overflow | said_names(chat))
+    return chat
+
+
+def tell_settled(request: ResponsesRequest, chat: ChatCompletionRequest) -> None:
+    """Have the response say what the operator's settings have made of its request."""
+    if not chat.settled.filled:
+        return
+    request.temperature, request.top_p = chat.temperature, chat.top_p
+    if chat.token_limit() != -1:
+        request.max_output_tokens = chat.token_limit()
+    effort = chat.reasoning_effort
+    request.reasoning = msgspec.structs.replace(request.reasoning, effort=effort)
+    request.text = msgspec.structs.replace(request.text, verbosity=chat.verbosity)
 
 
 def tool_paths(request: ResponsesRequest) -> list[str]:

@@ -13,9 +13,11 @@ from cria.api.chat import (
 )
 from cria.api.chat_answer import ChatChunks, ChatCompletion, ChatStyle, encode_chat
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
 from cria.server.answers import Form, respond
 from cria.server.body import read_request
+from cria.server.loading import with_model
 from cria.server.operations import Operation, describe
 
 REASONING_NAMES = {
@@ -35,16 +37,20 @@ ANSWERS = Operation(
 )
 
 
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("chat", __name__)
 
     def answer(kind: type[ChatCompletionRequest]) -> Response:
         wanted = read_request(request, kind, config)
         if config.reasoning_field == "none":
             wanted.keep_thinking_inline()
-        run = generation.start_chat(wanted)
-        form = form_of(wanted, config.reasoning_field)
-        return respond(generation, run, wanted, form, request.environ)
+
+        def act(generation: Generation) -> Response:
+            run = generation.start_chat(wanted)
+            form = form_of(wanted, config.reasoning_field)
+            return respond(generation, run, wanted, form, request.environ)
+
+        return with_model(models, wanted.model, act, streams=wanted.streams)
 
     @blueprint.post("/chat/completions", strict_slashes=False)
     @describe(ANSWERS)

@@ -13,9 +13,11 @@ from cria.api.completions import (
     encode_completion,
 )
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
 from cria.server.answers import Form, respond
 from cria.server.body import read_request
+from cria.server.loading import with_model
 from cria.server.operations import Operation, describe
 
 CONTINUES = Operation(
@@ -26,13 +28,17 @@ CONTINUES = Operation(
 FORM = Form(CompletionChunks, encode_completion)
 
 
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("completions", __name__)
 
     def answer(kind: type[CompletionRequest]) -> Response:
         wanted = read_request(request, kind, config)
-        run = generation.start_completion(wanted)
-        return respond(generation, run, wanted, FORM, request.environ)
+
+        def act(generation: Generation) -> Response:
+            run = generation.start_completion(wanted)
+            return respond(generation, run, wanted, FORM, request.environ)
+
+        return with_model(models, wanted.model, act, streams=wanted.streams)
 
     @blueprint.post("/completions", strict_slashes=False)
     @describe(CONTINUES)

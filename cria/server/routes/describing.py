@@ -6,7 +6,7 @@ import msgspec
 from flask import Blueprint, Response, current_app
 
 from cria.config import ServerConfig
-from cria.generation.pipeline import Generation
+from cria.generation.model_pool import ModelPool
 from cria.server import docs_page
 from cria.server.answers import json_response
 from cria.server.key_ring import needs_key
@@ -18,7 +18,7 @@ HTML = "text/html"
 PAGE = Operation("Show this description as a page.", media_type=HTML)
 
 
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("describing", __name__)
 
     def document() -> Json:

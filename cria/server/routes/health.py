@@ -13,35 +13,42 @@ from flask import Blueprint, Response
 from cria.api.health import EngineHealth, Health, Probe, Unready, UnreadyError
 from cria.config import ServerConfig
 from cria.generation.engine_status import EngineStatus
-from cria.generation.pipeline import Generation
+from cria.generation.model_pool import ModelPool
 from cria.generation.unavailable import unavailable
 from cria.server.answers import json_response
 from cria.server.draining import is_draining
 from cria.server.errors import error_headers
+from cria.server.loading import MODEL_QUERY, asked_model
 from cria.server.operations import Operation, describe
 
 READY = Operation(
-    "Say whether the engine is ready; needs no key.", answer=Health, failures={"503": Unready}
+    "Say whether the engine is ready; needs no key.",
+    answer=Health,
+    failures={"503": Unready},
+    query=MODEL_QUERY,
 )
 READY_PROBE = Operation(
-    "Say whether requests are welcome; needs no key.", answer=Probe, failures={"503": Unready}
+    "Say whether requests are welcome; needs no key.",
+    answer=Probe,
+    failures={"503": Unready},
+    query=MODEL_QUERY,
 )
 LIVE_PROBE = Operation(
     "Say whether the server works or will again; needs no key.",
     answer=Probe,
     failures={"503": Unready},
 )
+ORDER = ("ready", "unloaded", "loading", "unresponsive", "down")
 SHUTTING_DOWN = "The server is shutting down"
 
 
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/health", strict_slashes=False)
     @describe(READY)
     def health() -> Response:
-        status = generation.status()
-        status = generation.status()
+        status = status_of(models, asked_model())
         if is_unready(status):
             return unready(status)
         return json_response(msgspec.json.encode(ready_body(status)))
@@ -49,19 +56,33 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     @blueprint.get("/readyz", strict_slashes=False)
     @describe(READY_PROBE)
     def readyz() -> Response:
-        if is_unready(generation.status()):
-            return unready(generation.status())
+        status = status_of(models, asked_model())
+        if is_unready(status):
+            return unready(status)
         return json_response(msgspec.json.encode(Probe("ready")))
 
     @blueprint.get("/livez", strict_slashes=False)
     @describe(LIVE_PROBE)
     def livez() -> Response:
-        status = generation.status()
-        if is_dead(status):
-            return unready(status)
+        statuses = [model.status() for model in models.models]
+        if all(map(is_dead, statuses)):
+            return unready(statuses[0])
         return json_response(msgspec.json.encode(Probe("live")))
 
     return blueprint
+
+
+def status_of(models: ModelPool, name: str | None) -> EngineStatus:
+    """That of a model; without a name, of the one that is best able to answer.
+
+    As long as the models of the start are being loaded, that is not told of the others.
+    """
+    if name is not None:
+        return models.find(name).status()
+    statuses = [model.status() for model in models.models]
+    if not models.has_settled:
+        return next((status for status in statuses if status.state != "ready"), statuses[0])
+    return min(statuses, key=lambda status: ORDER.index(status.state))
 
 
 def unready(status: EngineStatus) -> Response:
@@ -101,7 +122,7 @@ def ready_body(status: EngineStatus) -> Health:
 
 def is_unready(status: EngineStatus) -> bool:
     """Stopping, loading, silent or down."""
-    return is_draining() or status.state != "ready"
+    return is_draining() or status.state not in ("ready", "unloaded")
 
 
 def unready_error(status: EngineStatus) -> UnreadyError:

@@ -7,24 +7,30 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response
 
+from cria.api.chat import ChatCompletionRequest
 from cria.api.server_info import GenerationSettings, Props
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
-from cria.sampling_params import SamplingParams
 from cria.server.answers import SYSTEM_FINGERPRINT, json_response
+from cria.server.loading import MODEL_QUERY, asked_model, with_model
 from cria.server.operations import Operation, describe
 
-NO_LIMIT = -1
-"""llama-server's word for a number of tokens that only the context bounds."""
 
-
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("props", __name__)
 
     @blueprint.get("/props", strict_slashes=False)
-    @describe(Operation("Describe the model and the defaults of requests.", answer=Props))
+    @describe(
+        Operation(
+            "Describe the model and the defaults of requests.", answer=Props, query=MODEL_QUERY
+        )
+    )
     def props() -> Response:
-        return json_response(msgspec.json.encode(props_of(generation)))
+        def act(generation: Generation) -> Response:
+            return json_response(msgspec.json.encode(props_of(generation)))
+
+        return with_model(models, asked_model(), act)
 
     return blueprint
 
@@ -34,7 +40,9 @@ def props_of(generation: Generation) -> Props:
     info = generation.require_ready()
     special = generation.text.special_tokens
     return Props(
-        default_generation_settings=GenerationSettings(info.context_size, default_params()),
+        default_generation_settings=GenerationSettings(
+            info.context_size, default_params(generation.settings.bare_chat())
+        ),
         total_slots=info.num_slots,
         model_alias=generation.model_ids[0],
         model_path=generation.model_path,
@@ -46,7 +54,13 @@ def props_of(generation: Generation) -> Props:
     )
 
 
-def default_params() -> dict[str, Any]:
-    """How tokens are chosen unless a request says otherwise."""
-    params = msgspec.structs.asdict(SamplingParams())
-    return params | {"max_tokens": NO_LIMIT, "n_predict": NO_LIMIT, "stop": [], "stream": False}
+def default_params(bare: ChatCompletionRequest) -> dict[str, Any]:
+    """How tokens are chosen unless a request says otherwise; `bare` is one that does not."""
+    params = msgspec.structs.asdict(bare.sampling_params())
+    limit = bare.token_limit()
+    return params | {
+        "max_tokens": limit,
+        "n_predict": limit,
+        "stop": [*bare.stop],
+        "stream": False,
+    }

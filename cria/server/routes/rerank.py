@@ -6,24 +6,29 @@ from flask import Blueprint, Response, request
 
 from cria.api.rerank import Ranking, RerankRequest
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response, watched
 from cria.server.body import read_request
+from cria.server.loading import with_model
 from cria.server.operations import Operation, describe
 
 RANKS = Operation("Say which documents answer a query best.", RerankRequest, Ranking)
 
 
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("rerank", __name__)
 
     def answer() -> Response:
         wanted = read_request(request, RerankRequest, config)
-        run = generation.embeddings.start_rerank(wanted)
-        with watched(run, request.environ):
-            return json_response(
-                generation.embeddings.answer_rerank(run, wanted, generation.model_ids[0])
-            )
+
+        def act(generation: Generation) -> Response:
+            run = generation.embeddings.start_rerank(wanted)
+            with watched(run, request.environ):
+                name = generation.model_ids[0]
+                return json_response(generation.embeddings.answer_rerank(run, wanted, name))
+
+        return with_model(models, wanted.model, act)
 
     @blueprint.post("/rerank", strict_slashes=False)
     @describe(RANKS)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import msgspec
 from flask import Blueprint, Response, request
 
 from cria.api.responses.request import InputTokensRequest, ResponsesRequest
 from cria.api.responses.response_object import Response as ResponseObject
 from cria.api.tokens import InputTokens
 from cria.config import ServerConfig
-from cria.generation.pipeline import Generation
-from cria.server.answers import json_response
+from cria.generation.model_pool import ModelPool
 from cria.server.auth import current_owner
 from cria.server.body import read_request
 from cria.server.operations import Operation, describe
 from cria.server.response_service import attach, service
 
 
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("responses", __name__)
-    blueprint.record(lambda state: attach(state.app, generation, config))
+    blueprint.record(lambda state: attach(state.app, models, config))
 
     @blueprint.post("/responses", strict_slashes=False)
     @describe(
@@ -42,7 +40,6 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
     def count_response_tokens() -> Response:
         wanted = read_request(request, InputTokensRequest, config)
         owner = current_owner()
-        count = service().count(wanted, owner)
-        return json_response(msgspec.json.encode(InputTokens(count)))
+        return service().count(wanted, owner)
 
     return blueprint

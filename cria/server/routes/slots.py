@@ -12,14 +12,16 @@ from flask import Blueprint, Response, request
 from cria.api.errors import encode_error
 from cria.api.server_info import Slot
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
 from cria.server.answers import json_response
+from cria.server.loading import MODEL_QUERY, asked_model, with_model
 from cria.server.operations import Operation, describe
 
 FAIL = "fail_on_no_slot"
 
 
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("slots", __name__)
 
     @blueprint.get("/slots", strict_slashes=False)
@@ -27,14 +29,17 @@ def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
         Operation(
             "Show how many sequences are computed.",
             answer=list[Slot],
-            query={FAIL: "If given and not empty: 503 if all slots are busy."},
+            query={**MODEL_QUERY, FAIL: "If given and not empty: 503 if all slots are busy."},
         )
     )
     def slots() -> Response:
-        shown = slots_of(generation)
-        if request.args.get(FAIL) and all(slot.is_processing for slot in shown):
-            return no_slot()
-        return json_response(msgspec.json.encode(shown))
+        def act(generation: Generation) -> Response:
+            shown = slots_of(generation)
+            if request.args.get(FAIL) and all(slot.is_processing for slot in shown):
+                return no_slot()
+            return json_response(msgspec.json.encode(shown))
+
+        return with_model(models, asked_model(), act)
 
     return blueprint
 

@@ -19,7 +19,7 @@ from cria.api.responses.response_object import DeletedResponse
 from cria.api.responses.response_object import Response as ResponseObject
 from cria.config import ServerConfig
 from cria.errors import RequestError
-from cria.generation.pipeline import Generation
+from cria.generation.model_pool import ModelPool
 from cria.server.answers import json_response
 from cria.server.auth import current_owner
 from cria.server.body import add_warnings
@@ -37,9 +37,9 @@ PAGE_QUERY = {
 }
 
 
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("stored_responses", __name__)
-    blueprint.record(lambda state: attach(state.app, generation, config))
+    blueprint.record(lambda state: attach(state.app, models, config))
 
     def owner() -> str:
         return current_owner()

@@ -19,52 +19,71 @@ from cria.api.tokens import (
     TokenizeRequest,
 )
 from cria.config import ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.generation.pipeline import Generation
 from cria.generation.text_tools import TextTools
 from cria.server.answers import json_response
 from cria.server.body import add_warnings, read_request
+from cria.server.loading import MODEL_QUERY, asked_model, with_model
 from cria.server.operations import Operation, describe
 
 
-def make_blueprint(generation: Generation, config: ServerConfig) -> Blueprint:
+def make_blueprint(models: ModelPool, config: ServerConfig) -> Blueprint:
     blueprint = Blueprint("tokens", __name__)
-    text = generation.text
 
     @blueprint.post("/tokenize", strict_slashes=False)
     @describe(Operation("Turn text into token ids.", TokenizeRequest, TokenizeAnswer))
     def tokenize() -> Response:
         wanted = read_request(request, TokenizeRequest, config)
-        context_size = generation.require_ready(wanted.model).context_size
-        token_ids = text.tokenize(wanted)
-        return _json(tokenize_answer(wanted, token_ids, text, context_size))
+
+        def act(generation: Generation) -> Response:
+            context_size = generation.require_ready(wanted.model).context_size
+            token_ids = generation.text.tokenize(wanted)
+            return _json(tokenize_answer(wanted, token_ids, generation.text, context_size))
+
+        return with_model(models, wanted.model, act)
 
     @blueprint.post("/detokenize", strict_slashes=False)
     @describe(Operation("Turn token ids into text.", DetokenizeRequest, DetokenizeAnswer))
     def detokenize() -> Response:
         wanted = read_request(request, DetokenizeRequest, config)
-        generation.require_ready(wanted.model)
-        found = text.detokenize(wanted)
-        return _json(DetokenizeAnswer(found, found))
+
+        def act(generation: Generation) -> Response:
+            generation.require_ready(wanted.model)
+            found = generation.text.detokenize(wanted)
+            return _json(DetokenizeAnswer(found, found))
+
+        return with_model(models, wanted.model, act)
 
     @blueprint.post("/apply-template", strict_slashes=False)
     @describe(Operation("Show the prompt of a conversation.", ApplyTemplateRequest, TemplateAnswer))
     def apply_template() -> Response:
         wanted = read_request(request, ApplyTemplateRequest, config)
-        generation.require_ready(wanted.model)
-        add_warnings(text.unused_options(wanted))
-        return _json(TemplateAnswer(text.apply_template(wanted)))
+
+        def act(generation: Generation) -> Response:
+            generation.require_ready(wanted.model)
+            prompt = generation.text.apply_template(wanted)
+            add_warnings(wanted.settled.told(generation.text.unused_options(wanted)))
+            return _json(TemplateAnswer(prompt))
+
+        return with_model(models, wanted.model, act)
 
     @blueprint.post("/chat/completions/input_tokens", strict_slashes=False)
     @describe(Operation("Count a conversation's tokens.", ChatCompletionRequest, InputTokens))
     def count_input_tokens() -> Response:
         wanted = read_request(request, ChatCompletionRequest, config)
-        add_warnings(text.unused_options(wanted))
-        return _json(InputTokens(generation.count_chat_tokens(wanted)))
+
+        def act(generation: Generation) -> Response:
+            count = generation.count_chat_tokens(wanted)
+            add_warnings(wanted.settled.told(generation.text.unused_options(wanted)))
+            return _json(InputTokens(count))
+
+        return with_model(models, wanted.model, act)
 
     @blueprint.get("/tokenizer_info", strict_slashes=False)
-    @describe(Operation("Describe the tokenizer.", answer=TokenizerInfo))
+    @describe(Operation("Describe the tokenizer.", answer=TokenizerInfo, query=MODEL_QUERY))
     def tokenizer_info() -> Response:
-        return _json(info_of(text, generation.require_ready().context_size))
+        return with_model(models, asked_model(), lambda found: _json(info_of(found)))
 
     return blueprint
 
@@ -81,8 +100,9 @@ def tokenize_answer(
     return answer
 
 
-def info_of(text: TextTools, context_size: int) -> TokenizerInfo:
+def info_of(generation: Generation) -> TokenizerInfo:
     """The special tokens by name, and the chat template."""
+    context_size, text = generation.require_ready().context_size, generation.text
     special = text.special_tokens
     return TokenizerInfo(
         vocab_size=text.num_tokens,

@@ -31,7 +31,7 @@ def test_every_event_has_a_name_of_its_own() -> None:
     tags = [str(kind.__struct_config__.tag) for kind in kinds]
     names = [tag for tag in tags if tag.startswith("response.")]
     assert len(names) == len(set(names)) == 22
-    assert set(tags) - set(names) == {"StreamEvent", "OfItem"}
+    assert set(tags) - set(names) == {"StreamEvent", "OfItem", "error"}
 
 
 def test_the_end_of_a_call_has_its_name() -> None:

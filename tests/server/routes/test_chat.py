@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from cria.api.events import CallDelta, CallStarted, ChoiceDelta, ChoiceFinished, ReasoningDelta
 from cria.config import REASONING_FIELDS, ServerConfig
+from cria.generation.model_pool import ModelPool
 from cria.server.app import create_app
 from tests.fakes import FakeGeneration, Script
 
@@ -88,7 +89,7 @@ SCRIPTS: dict[str, Script] = {
 
 def ask(reasoning_field: str, content: str, **fields: Any) -> Any:
     config = ServerConfig(reasoning_field=reasoning_field)
-    app = create_app(FakeGeneration(SCRIPTS), config)  # type: ignore[arg-type]
+    app = create_app(ModelPool.of(FakeGeneration(SCRIPTS)), config)  # type: ignore[arg-type]
     body = {"model": "fake", "messages": [{"role": "user", "content": content}], **fields}
     answer = app.test_client().post("/v1/chat/completions", json=body)
     assert answer.status_code == 200, answer.text

