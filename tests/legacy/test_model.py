@@ -24,7 +24,7 @@ from tests.legacy.ggml_files import K_TYPES, TYPES, Model, of_kind, tensor, writ
 from tests.raw_model import RawModel
 
 NO_OPTIONS = LegacyOptions()
-TEXT = Model(n_embd=32, n_head=2, n_layer=1, kind="Q4_0", version=1)
+TEXT = Model(n_embd=32, n_head=2, n_head_kv=2, n_layer=1, kind="Q4_0", version=1)
 SIZES = {
     ("ggml", 1): (577273, 290553, 93433, 111353, 102393, 111353, 165113),
     ("ggmf", 1): (578429, 291709, 94589, 112509, 103549, 112509, 166269),
