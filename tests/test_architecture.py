@@ -46,6 +46,7 @@ UNTESTED = {
     "cli/bench_options.py",
     "cli/connection_options.py",
     "cli/access_options.py",
+    "cli/legacy_options.py",
     "cli/limit_options.py",
     "cli/options.py",
     "cli/stop_options.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,6 +14,7 @@ from cria.access_key import hashed
 from cria.cli.access_options import access_options
 from cria.cli.adapter_options import adapter_options
 from cria.cli.connection_options import connection_options
+from cria.cli.legacy_options import legacy_options, legacy_settings
 from cria.cli.lifeline import lifeline_options
 from cria.cli.limit_options import limit_options
 from cria.cli.options import serve_options
@@ -21,9 +23,10 @@ from cria.cli.pool_options import pool_options
 from cria.cli.progress import make_progress
 from cria.cli.stop_options import stop_options
 from cria.cli.wishes import ServeCommand, Wish, choose_models, config_option, make_wishes
-from cria.config import ALL_LAYERS, EngineConfig, ModelEntry, ModelSettings, ServerConfig
+from cria.config import ALL_LAYERS, Adapter, EngineConfig, ModelEntry, ModelSettings, ServerConfig
 from cria.errors import SetupError
-from cria.model_store import resolve
+from cria.legacy import adapter_as_gguf, is_legacy
+from cria.model_store import converted_folder, resolve
 
 if TYPE_CHECKING:
     from cria.cli.config_file import ConfigFile
@@ -39,6 +42,7 @@ Config = TypeVar("Config", EngineConfig, ServerConfig)
 @access_options
 @stop_options
 @limit_options
+@legacy_options
 @pool_options
 @adapter_options
 @lifeline_options
@@ -51,8 +55,9 @@ def command(
 ) -> None:
     """Serve MODEL over HTTP, behind the OpenAI API; several, each by its name.
 
-    MODEL is a GGUF file, the first file of a split set, a known name, or the name of a model in the
-    --config file; without any, all of that file, or the default model, which is fetched.
+    MODEL is a GGUF file, the first file of a split set, a llama model from before GGUF, a known
+    name, or the name of a model in the --config file; without any, all of that file, or the default
+    model, which is fetched.
     """
     names = choose_models(models, model_option, config_file)
     wishes = make_wishes(names, options, config_file)
@@ -113,10 +118,19 @@ def check_settings(wish: Wish) -> None:
 
 
 def make_entry(wish: Wish, config: ServerConfig) -> ModelEntry:
-    """With the model's file, which is fetched if need be."""
-    path = resolve(wish.spec, make_progress(wish.spec))
-    engine = make_config(EngineConfig, {**wish.options, "model_path": str(path)})
+    """With the model's file, which is fetched or converted if need be."""
+    verb = "Converting" if is_legacy(Path(wish.spec).expanduser()) else "Fetching"
+    path = resolve(wish.spec, make_progress(wish.spec, verb), legacy_settings(wish.options))
+    adapters = tuple(as_today(each, path) for each in wish.options["adapters"])
+    options = {**wish.options, "model_path": str(path), "adapters": adapters}
+    engine = make_config(EngineConfig, options)
     return ModelEntry(engine, config, pinned=wish.pinned, keep_alive=wish.options["keep_alive"])
+
+
+def as_today(adapter: Adapter, base: Path) -> Adapter:
+    """One from before GGUF is converted, once; its name stays."""
+    path = adapter_as_gguf(Path(adapter.path), converted_folder(), base)
+    return msgspec.structs.replace(adapter, path=str(path))
 
 
 def make_config(kind: type[Config], options: dict[str, Any]) -> Config:

@@ -14,12 +14,13 @@ import os
 from pathlib import Path
 
 from cria.errors import ModelFileError
+from cria.legacy import LegacyOptions, as_gguf
 from cria.model_file import check_model_file
 from cria.model_store.hub import fetch_hub, find_hub
 from cria.model_store.known import DEFAULT_MODEL, KNOWN_MODELS, ConvertedModel, KnownModel
 from cria.model_store.ollama import find_ollama, resolve_ollama, tell_unused
 from cria.model_store.packages import fetch, is_there
-from cria.model_store.places import Progress, models_folder
+from cria.model_store.places import Progress, converted_folder, models_folder
 from cria.model_store.specs import HubSpec, OllamaSpec, Spec, UrlSpec, parse
 from cria.model_store.url import fetch_url, find_url
 
@@ -29,6 +30,7 @@ __all__ = [
     "ConvertedModel",
     "KnownModel",
     "Progress",
+    "converted_folder",
     "find",
     "models_folder",
     "names_of",
@@ -36,18 +38,23 @@ __all__ = [
 ]
 
 
-def resolve(spec: str, report: Progress) -> Path:
-    """The file that a model's name or path means, fetched if need be."""
+NO_OPTIONS = LegacyOptions()
+
+
+def resolve(spec: str, report: Progress, legacy: LegacyOptions = NO_OPTIONS) -> Path:
+    """The file that a model's name or path means, fetched or converted if need be."""
+    remote = None if spec in KNOWN_MODELS else parse(spec)
+    if legacy and (spec in KNOWN_MODELS or remote is not None):
+        raise ModelFileError(f"{legacy.named()}: only for files from before GGUF.")
     if spec in KNOWN_MODELS:
         return fetch(KNOWN_MODELS[spec], models_folder(), report)
-    remote = parse(spec)
     if isinstance(remote, OllamaSpec):
         path = resolve_ollama(remote)
         tell_unused(remote)
     elif remote is not None:
         path = _find(remote) or _fetch(remote, report)
     else:
-        path = _own_file(spec)
+        path = as_gguf(_own_file(spec), converted_folder(), report, legacy)
     check_model_file(path)
     return path.absolute()
 

@@ -16,3 +16,8 @@ def models_folder() -> Path:
     # The XDG specification says that a relative path is to be ignored.
     cache = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
     return cache / "cria" / "models"
+
+
+def converted_folder() -> Path:
+    """Where lies what was made of files from before GGUF."""
+    return models_folder() / "converted"

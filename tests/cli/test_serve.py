@@ -195,7 +195,7 @@ def test_the_argument_wins_over_the_environment(
 def test_the_known_name_is_a_name_of_the_model(
     run: Run, server: RecordingServer, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cria.cli.serve.resolve", lambda spec, report: model)
+    monkeypatch.setattr("cria.cli.serve.resolve", lambda spec, report, legacy: model)
     run("serve")
     assert server.config.aliases == ("smollm2",)
     run("serve", "smollm2", "--alias", "a")
