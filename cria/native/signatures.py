@@ -132,7 +132,6 @@ LLAMA: tuple[Row, ...] = (
         "llama_model_quantize",
         c_uint32,
         (c_char_p, c_char_p, POINTER(structs.llama_model_quantize_params)),
-        is_nonzero,
     ),
     # struct llama_sampler_chain_params llama_sampler_chain_default_params(void);
     Row("llama_sampler_chain_default_params", structs.llama_sampler_chain_params, ()),
