@@ -3,7 +3,8 @@
 1. A draft is written into a folder beside its target, then renamed; both file and folder are
    flushed to the disk before and after.
 2. One process at a time drafts a target: the others wait, and find what the first has made.
-3. What a killed process has left is removed by the next one that drafts the same target.
+3. What a killed process has left is removed by the next one that drafts the same target, or, if it
+   resumes, taken over.
 """
 
 from __future__ import annotations
@@ -20,28 +21,59 @@ POLL_SECONDS = 0.1
 
 
 @contextmanager
-def drafted(target: Path) -> Iterator[Path]:
+def drafted(target: Path, *, resume: bool = False) -> Iterator[Path]:
     """The path to write to, alone in a folder for whatever else is needed meanwhile.
 
     It becomes `target` when the block ends without an exception; nothing does if nothing is there.
+    With `resume` the folder stays as it is if the block fails, for the next one to go on with.
     OSError if the disk does not bear it.
     """
-    folder = target.parent / f".{target.name}.draft"
+    folder = draft_folder(target)
     lock = _lock(folder)
+    is_done = False
     try:
+        if not resume:
+            _empty(folder)
         draft = folder / target.name
         yield draft
         if draft.exists():
-            _flush(draft)
+            flush(draft)
             os.replace(draft, target)
-            _flush(target.parent)
+            flush(target.parent)
+        is_done = True
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if is_done or not resume:
+            shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
 
 
+def draft_folder(target: Path) -> Path:
+    """Where the file is made."""
+    return target.parent / f".{target.name}.draft"
+
+
+def left_drafts(folder: Path) -> list[Path]:
+    """The folders below `folder` that drafts have left, or are being made in."""
+    return sorted(path for path in folder.rglob(".*.draft") if path.is_dir())
+
+
+def remove_draft(folder: Path) -> bool:
+    """Remove what a draft has left; False if somebody is at it. OSError if it cannot be done."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True
+    try:
+        if not _is_locked(descriptor):
+            return False
+        shutil.rmtree(folder)
+    finally:
+        os.close(descriptor)
+    return True
+
+
 def _lock(folder: Path) -> int:
-    """Make the folder, empty, and lock it: a descriptor that holds the lock."""
+    """Make the folder, and lock it: a descriptor that holds the lock."""
     while True:
         with suppress(FileExistsError):
             folder.mkdir()
@@ -50,7 +82,6 @@ def _lock(folder: Path) -> int:
         except FileNotFoundError:
             continue  # the one before has just removed it
         if _is_locked(descriptor) and _is_at(descriptor, folder):
-            _empty(folder)
             return descriptor
         os.close(descriptor)
         # In steps: a signal has to be heard meanwhile.
@@ -81,7 +112,8 @@ def _empty(folder: Path) -> None:
             entry.unlink()
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have the disk know a file, or what is in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -10,7 +10,7 @@ import click
 
 from cria.cli.options import option
 from cria.config import ModelSettings
-from cria.model_store import DEFAULT_MODEL, KNOWN_MODELS
+from cria.model_store import DEFAULT_MODEL, names_of
 
 if TYPE_CHECKING:
     from cria.cli.config_file import ConfigFile, ModelTable
@@ -91,7 +91,7 @@ def make_wishes(
         if name in tables:
             wishes.append(_wish_of(tables[name], given, file))
         else:
-            known = (name,) if name in KNOWN_MODELS and name not in given else ()
+            known = tuple(each for each in names_of(name) if each not in given)
             wide = ModelSettings() if file is None else file.settings
             told_in = "" if file is None else str(file.path)
             wishes.append(Wish(name, (*given, *known), options, settings=wide, told_in=told_in))
