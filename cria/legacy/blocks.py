@@ -6,6 +6,7 @@ Before version 3, the scales of Q4_0, Q4_1 and Q8_0 were single precision.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +52,7 @@ class Recoding:
         high, values = rest[:, : self.num_high_bytes], rest[:, self.num_high_bytes :]
         if self.is_interleaved:
             values = parted(values)
-        return np.concatenate((head, high, values), axis=1), num_tiny
+        return joined((head, high, values)), num_tiny
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,28 @@ def parted(values: Blocks) -> Blocks:
     Eight bytes at once: byte i of the first eight has the values 2i and 2i + 1, and byte i of the
     last eight those that are 16 further.
     """
-    eights = np.ascontiguousarray(values).view("<u8")
-    first, last = eights[:, 0], eights[:, 1]
-    pairs = np.empty((len(values), 8, 2), dtype=np.uint8)
-    pairs[:, :, 0] = _bytes(first & LOW_NIBBLES | (last & LOW_NIBBLES) << FOUR)
-    pairs[:, :, 1] = _bytes(first >> FOUR & LOW_NIBBLES | last & ~LOW_NIBBLES)
-    return pairs.reshape(len(values), -1)
+    first, last = np.ascontiguousarray(np.ascontiguousarray(values).view("<u8").T)
+    even = first & LOW_NIBBLES | (last & LOW_NIBBLES) << FOUR
+    odd = first >> FOUR & LOW_NIBBLES | last & ~LOW_NIBBLES
+    pairs = _bytes(even).astype("<u2") | _bytes(odd).astype("<u2") << np.uint16(8)
+    return pairs.astype("<u2", copy=False).view(np.uint8).reshape(len(values), -1)
 
 
 def _bytes(eights: npt.NDArray[np.uint64]) -> Blocks:
-    return eights.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
+    return eights.astype("<u8", copy=False).view(np.uint8)
+
+
+def joined(parts: Sequence[Blocks]) -> Blocks:
+    """Side by side; of each block a part is moved as a whole, which is faster than its bytes."""
+    whole = np.empty((len(parts[0]), sum(part.shape[1] for part in parts)), dtype=np.uint8)
+    start = 0
+    for part in parts:
+        width = part.shape[1]
+        if width:
+            place = whole[:, start : start + width].view(f"V{width}")
+            place[:] = np.ascontiguousarray(part).view(f"V{width}")
+        start += width
+    return whole
 
 
 def stored_type(number: int, version: int) -> StoredType:

@@ -1,7 +1,7 @@
 """A model's file from before GGUF to a GGUF file.
 
 1. Everything but the weights is read and checked before anything is written.
-2. Weights go through one buffer of a few megabytes, whatever the file's size.
+2. Weights go through one buffer of a megabyte, whatever the file's size.
 3. The rows of queries and keys keep their order: it is the one that llama.cpp has.
 """
 

@@ -37,7 +37,6 @@ __all__ = [
     "resolve",
 ]
 
-
 NO_OPTIONS = LegacyOptions()
 
 
@@ -54,7 +53,8 @@ def resolve(spec: str, report: Progress, legacy: LegacyOptions = NO_OPTIONS) -> 
     elif remote is not None:
         path = _find(remote) or _fetch(remote, report)
     else:
-        path = as_gguf(_own_file(spec), converted_folder(), report, legacy)
+        path = _own_file(spec)
+    path = as_gguf(path, converted_folder(), report, legacy)
     check_model_file(path)
     return path.absolute()
 
