@@ -287,7 +287,7 @@ def test_a_bad_adapter_ends_the_start_with_a_sentence(files: Files, tmp_path: Pa
         check=False,
     )
     assert done.returncode == 3
-    assert "bad.gguf cannot be used: it is an adapter from before GGUF" in done.stderr
+    assert "bad.gguf cannot be converted: it is no ggla adapter of version 1" in done.stderr
     assert "Traceback" not in done.stderr
 
 
