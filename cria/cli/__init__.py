@@ -22,6 +22,7 @@ COMMANDS = {
     "keys": "cria.cli.keys",
     "list": "cria.cli.list",
     "pull": "cria.cli.pull",
+    "quantize": "cria.cli.quantize",
     "rm": "cria.cli.rm",
     "run": "cria.cli.run",
     "serve": "cria.cli.serve",

@@ -91,8 +91,8 @@ def parted(values: Blocks) -> Blocks:
     even = first & LOW_NIBBLES | (last & LOW_NIBBLES) << FOUR
     odd = first >> FOUR & LOW_NIBBLES | last & ~LOW_NIBBLES
     pairs = _bytes(even).astype("<u2") | _bytes(odd).astype("<u2") << np.uint16(8)
-    halves: Blocks = pairs.astype("<u2", copy=False).view(np.uint8).reshape(len(values), -1)
-    return halves
+    blocks: Blocks = pairs.astype("<u2", copy=False).view(np.uint8).reshape(len(values), -1)
+    return blocks
 
 
 def _bytes(eights: npt.NDArray[np.uint64]) -> Blocks:

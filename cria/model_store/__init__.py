@@ -42,11 +42,11 @@ NO_OPTIONS = LegacyOptions()
 
 def resolve(spec: str, report: Progress, legacy: LegacyOptions = NO_OPTIONS) -> Path:
     """The file that a model's name or path means, fetched or converted if need be."""
+    remote = None if spec in KNOWN_MODELS else parse(spec)
+    if legacy and (spec in KNOWN_MODELS or remote is not None):
+        raise ModelFileError(f"{legacy.named()}: only for files from before GGUF.")
     if spec in KNOWN_MODELS:
-        if legacy:
-            raise ModelFileError(f"{legacy.named()}: only for files from before GGUF.")
         return fetch(KNOWN_MODELS[spec], models_folder(), report)
-    remote = parse(spec)
     if isinstance(remote, OllamaSpec):
         path = resolve_ollama(remote)
         tell_unused(remote)

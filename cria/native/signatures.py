@@ -124,6 +124,15 @@ LLAMA: tuple[Row, ...] = (
     Row("llama_model_default_params", structs.llama_model_params, ()),
     # struct llama_context_params llama_context_default_params(void);
     Row("llama_context_default_params", structs.llama_context_params, ()),
+    # struct llama_model_quantize_params llama_model_quantize_default_params(void);
+    Row("llama_model_quantize_default_params", structs.llama_model_quantize_params, ()),
+    # uint32_t llama_model_quantize(const char * fname_inp, const char * fname_out,
+    #     const llama_model_quantize_params * params);
+    Row(
+        "llama_model_quantize",
+        c_uint32,
+        (c_char_p, c_char_p, POINTER(structs.llama_model_quantize_params)),
+    ),
     # struct llama_sampler_chain_params llama_sampler_chain_default_params(void);
     Row("llama_sampler_chain_default_params", structs.llama_sampler_chain_params, ()),
     # --- model

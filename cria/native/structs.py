@@ -146,6 +146,26 @@ class llama_model_kv_override(ctypes.Structure):
     _fields_ = [("tag", c_int), ("key", c_char * 128), ("value", _override_value)]
 
 
+class llama_model_quantize_params(ctypes.Structure):
+    _fields_ = [
+        ("nthread", c_int32),
+        ("ftype", c_int),
+        ("output_tensor_type", c_int),
+        ("token_embedding_type", c_int),
+        ("allow_requantize", c_bool),
+        ("quantize_output_tensor", c_bool),
+        ("only_copy", c_bool),
+        ("pure", c_bool),
+        ("keep_split", c_bool),
+        ("dry_run", c_bool),
+        ("imatrix", c_void_p),
+        ("kv_overrides", c_void_p),
+        ("tt_overrides", c_void_p),
+        ("prune_layers", c_void_p),
+        ("max_buf_size", c_size_t),
+    ]
+
+
 class llama_perf_context_data(ctypes.Structure):
     _fields_ = [
         ("t_start_ms", c_double),
@@ -225,6 +245,7 @@ MIRRORS: tuple[type[ctypes.Structure], ...] = (
     llama_chat_message,
     llama_model_tensor_buft_override,
     llama_model_kv_override,
+    llama_model_quantize_params,
     llama_perf_context_data,
     llama_perf_sampler_data,
     ggml_backend_dev_props,

@@ -60,6 +60,8 @@ def test_what_the_document_says_holds(api: Any, mode: GenerationMode) -> None:
     failed, statuses = [], Counter[int]()
     for result in api.get_all_operations():
         operation = result.ok()
+        if operation.path.endswith("/models/sse"):
+            continue  # It tells what becomes of the models, and has no end.
 
         @given(operation.as_strategy(generation_mode=mode))
         @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cria.errors import ModelFileError
+from cria.legacy import LegacyOptions
 from cria.model_store import find, resolve, url
 from cria.model_store.specs import parse_url
 from cria.model_store.url import fetch_url, find_url, place_of, read_record
@@ -90,3 +91,8 @@ def test_places_lie_below_the_models(cache: Path) -> None:
 def test_a_server_that_is_busy_when_it_is_asked_first(server: FileServer) -> None:
     server.statuses = [503, 429]
     assert resolve(f"{server.url}/a/model.gguf", ignore).exists()
+
+
+def test_options_of_old_files_are_not_for_it(server: FileServer) -> None:
+    with pytest.raises(ModelFileError, match="only for files from before GGUF"):
+        resolve(f"{server.url}/a/model.gguf", ignore, LegacyOptions(n_gqa=8))
